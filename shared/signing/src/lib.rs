@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod encoding;
+mod error;
+mod json;
+mod payload;
+mod signer;
+mod timestamp_signer;
+mod url_safe_timed_serializer;
+
+pub use error::Error;
+pub use payload::MAX_DECOMPRESSED;
+pub use signer::Signer;
+pub use timestamp_signer::TimestampSigner;
+pub use url_safe_timed_serializer::{Loaded, UrlSafeTimedSerializer};

@@ -1,0 +1,133 @@
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::{Digest, Sha1};
+
+use crate::Error;
+use crate::encoding::{decode_into, encode_onto, encoded_len};
+
+const SIGNATURE_BYTES: usize = 20;
+
+/// What a signature and its separator add to a value.
+pub(crate) const SIGNATURE_LEN: usize = 1 + encoded_len(SIGNATURE_BYTES);
+
+/// Signs a string: Python's `itsdangerous.Signer`.
+///
+/// ```
+/// use signing::{Error, Signer};
+///
+/// let signer = Signer::new(b"a secret key", "activate");
+///
+/// assert_eq!(signer.sign("my string"), "my string.pLZJ_WzLJ0tO8SmhgCLOsnPvMPk");
+/// assert_eq!(signer.unsign("my string.pLZJ_WzLJ0tO8SmhgCLOsnPvMPk"), Ok("my string"));
+/// assert_eq!(signer.unsign("my String.pLZJ_WzLJ0tO8SmhgCLOsnPvMPk"), Err(Error::BadSignature));
+/// ```
+#[derive(Clone)]
+pub struct Signer {
+    /// SHA-1 of what comes before the key in the key derivation.
+    derivation: Sha1,
+    newest: Hmac<Sha1>,
+    /// Newest first.
+    older: Vec<Hmac<Sha1>>,
+}
+
+impl Signer {
+    /// A signer that signs and verifies with one key, which is derived here and not again.
+    ///
+    /// The salt is no secret. It keeps apart tokens of one key that serve different purposes.
+    #[must_use]
+    pub fn new(secret_key: &[u8], salt: &str) -> Self {
+        let derivation = Sha1::new_with_prefix(salt).chain_update("signer");
+        let newest = derive(&derivation, secret_key);
+
+        Self {
+            derivation,
+            newest,
+            older: Vec::new(),
+        }
+    }
+
+    /// Adds older keys, newest first, that still verify but do not sign.
+    #[must_use]
+    pub fn with_fallbacks<K: AsRef<[u8]>>(mut self, older: impl IntoIterator<Item = K>) -> Self {
+        for key in older {
+            self.older.push(derive(&self.derivation, key.as_ref()));
+        }
+
+        self
+    }
+
+    /// The value with its signature.
+    #[must_use]
+    pub fn sign(&self, value: &str) -> String {
+        let mut signed = String::with_capacity(value.len() + SIGNATURE_LEN);
+        signed.push_str(value);
+        self.sign_in_place(&mut signed);
+
+        signed
+    }
+
+    /// The value without its signature.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] without a readable signature, [`Error::BadSignature`] if no key verifies it.
+    pub fn unsign<'a>(&self, signed: &'a str) -> Result<&'a str, Error> {
+        let (value, _) = self.unsign_with_key(signed)?;
+
+        Ok(value)
+    }
+
+    pub(crate) fn sign_in_place(&self, value: &mut String) {
+        let signature = self.newest.clone().chain_update(&*value).finalize();
+
+        value.push('.');
+        encode_onto(value, &signature.into_bytes());
+    }
+
+    /// The value and which key verified it, 0 being the newest.
+    pub(crate) fn unsign_with_key<'a>(&self, signed: &'a str) -> Result<(&'a str, usize), Error> {
+        let (value, encoded) = signed.rsplit_once('.').ok_or(Error::Malformed)?;
+        let mut buffer = [0; SIGNATURE_BYTES];
+        let signature = decode_into(encoded, &mut buffer).ok_or(Error::Malformed)?;
+        if signature.len() != SIGNATURE_BYTES {
+            return Err(Error::Malformed);
+        }
+
+        for (index, key) in std::iter::once(&self.newest).chain(&self.older).enumerate() {
+            // In constant time, as hmac documents.
+            if key
+                .clone()
+                .chain_update(value)
+                .verify_slice(signature)
+                .is_ok()
+            {
+                return Ok((value, index));
+            }
+        }
+
+        Err(Error::BadSignature)
+    }
+}
+
+/// Shows how many keys there are, and none of them.
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer")
+            .field("keys", &(1 + self.older.len()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The key derivation that itsdangerous calls `django-concat`.
+fn derive(derivation: &Sha1, secret_key: &[u8]) -> Hmac<Sha1> {
+    let derived = derivation.clone().chain_update(secret_key).finalize();
+
+    // HMAC itself fills a key up to a block with zeros.
+    let mut block = hmac::digest::Key::<Hmac<Sha1>>::default();
+    for (to, from) in block.iter_mut().zip(derived) {
+        *to = from;
+    }
+
+    Hmac::new(&block)
+}
