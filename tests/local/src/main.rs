@@ -1,0 +1,2 @@
+//! Local run.
+fn main() {}
