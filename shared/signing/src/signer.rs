@@ -18,9 +18,9 @@ pub(crate) const SIGNATURE_LEN: usize = 1 + encoded_len(SIGNATURE_BYTES);
 ///
 /// let signer = Signer::new(b"a secret key", "activate");
 ///
-/// assert_eq!(signer.sign("my string"), "my string.pLZJ_WzLJ0tO8SmhgCLOsnPvMPk");
-/// assert_eq!(signer.unsign("my string.pLZJ_WzLJ0tO8SmhgCLOsnPvMPk"), Ok("my string"));
-/// assert_eq!(signer.unsign("my String.pLZJ_WzLJ0tO8SmhgCLOsnPvMPk"), Err(Error::BadSignature));
+/// assert_eq!(signer.sign("my string"), "my string.jJL-qTzw-Lda3XafLVKBAkKwbEI");
+/// assert_eq!(signer.unsign("my string.jJL-qTzw-Lda3XafLVKBAkKwbEI"), Ok("my string"));
+/// assert_eq!(signer.unsign("my String.jJL-qTzw-Lda3XafLVKBAkKwbEI"), Err(Error::BadSignature));
 /// ```
 #[derive(Clone)]
 pub struct Signer {

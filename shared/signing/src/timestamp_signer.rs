@@ -17,7 +17,7 @@ pub(crate) const SUFFIX_LEN: usize = 1 + encoded_len(size_of::<u64>()) + SIGNATU
 /// let signer = TimestampSigner::new(b"a secret key", "activate");
 /// let signed = signer.sign_at("my string", 1_700_000_000);
 ///
-/// assert_eq!(signed, "my string.ZVPxAA.S9s1uNfHTEqCkPF-lXKZDFoNrIA");
+/// assert_eq!(signed, "my string.ZVPxAA.duXBp-nbsm09K31Yq6vNZ-9YMmo");
 /// assert_eq!(signer.unsign_at(&signed, Some(60), 1_700_000_060), Ok(("my string", 1_700_000_000)));
 /// assert_eq!(
 ///     signer.unsign_at(&signed, Some(60), 1_700_000_061),
