@@ -1,0 +1,148 @@
+"""A local AWS with the stack deployed into it, and a user's view of the two."""
+
+import json
+import os
+import platform
+import re
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+import requests
+
+STACK = "accounts"
+SENDER = "no-reply@example.com"
+HOST_ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+
+
+class LocalAws:
+    """MiniStack on a port of its own."""
+
+    def __init__(self, folder: Path):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.endpoint = f"http://127.0.0.1:{port}"
+        self.environment = {
+            **os.environ,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+        self.log = folder / "aws.log"
+        listen_here = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "IOT_MTLS_ENABLED": "0", "TMPDIR": str(folder)}
+        with self.log.open("w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, Path(__file__).with_name("local_aws.py")],
+                env={**self.environment, **listen_here},
+                stdout=log,
+                stderr=log,
+            )
+        eventually(lambda: requests.get(f"{self.endpoint}/_ministack/ready", timeout=5).ok)
+
+    def client(self, service: str):
+        return boto3.client(service, endpoint_url=self.endpoint, aws_access_key_id="test", aws_secret_access_key="test")
+
+    def run(self, *command: str) -> None:
+        """Runs a command against this AWS, and shows what it said if it fails."""
+        result = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}\n{result.stderr}"
+
+    def mails_to(self, address: str) -> list[dict]:
+        """The mails to an address, oldest first."""
+        by_account = requests.get(f"{self.endpoint}/_ministack/ses/messages", timeout=10).json()
+        mails = [mail for mails in by_account["messages"].values() for mail in mails]
+        return sorted((mail for mail in mails if address in mail["To"]), key=lambda mail: mail["Timestamp"])
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=30)
+
+
+@dataclass
+class Deployment:
+    """The stack, deployed as the README says."""
+
+    aws: LocalAws
+    root: Path
+    built: Path
+    outputs: dict[str, str] = field(default_factory=dict)
+
+    def build(self) -> None:
+        command = ["sam", "build", "--build-dir", self.built, "--parameter-overrides", f"Architecture={HOST_ARCHITECTURE}"]
+        subprocess.run(command, cwd=self.root, check=True)
+
+    def deploy(self, **parameters: str) -> None:
+        given = {"MailFrom": SENDER, "Architecture": HOST_ARCHITECTURE, **parameters}
+        self.aws.run(
+            "sam", "deploy", "--config-file", str(self.root / "samconfig.toml"), "--template-file", str(self.built / "template.yaml"),
+            "--no-confirm-changeset", "--parameter-overrides", *(f"{name}={value}" for name, value in given.items()),
+        )  # fmt: skip
+        (stack,) = self.aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def resource(self, logical_id: str) -> str:
+        """The physical id of a resource of the stack."""
+        resource = self.aws.client("cloudformation").describe_stack_resource(StackName=STACK, LogicalResourceId=logical_id)
+        return resource["StackResourceDetail"]["PhysicalResourceId"]
+
+    def request(self, method: str, path: str, **options) -> requests.Response:
+        """Asks the API, at its own address."""
+        host = self.outputs["ApiEndpoint"].removeprefix("http://")
+        return requests.request(
+            method, self.aws.endpoint + path, headers={"Host": host, **options.pop("headers", {})},
+            allow_redirects=False, timeout=30, **options,
+        )  # fmt: skip
+
+    def sign_up(self, address: str) -> str:
+        """Signs up as a browser does; gives the path of the link in the mail."""
+        before = len(self.aws.mails_to(address))
+        answer = self.request("POST", "/accounts/create", data={"email": address, "password": "correct horse battery"})
+        assert answer.status_code == 303, answer.text
+        mail = eventually(lambda: self.aws.mails_to(address)[before:])[0]
+        return self.link_in(mail)
+
+    @staticmethod
+    def link_in(mail: dict) -> str:
+        return re.search(r"https?://[^/\s]+(/accounts/confirm/[\w.-]+)", mail["BodyText"]).group(1)
+
+    def user(self, address: str) -> dict | None:
+        """A row of the users table."""
+        table = self.outputs["UsersTableName"]
+        return self.aws.client("dynamodb").get_item(TableName=table, Key={"email": {"S": address}}, ConsistentRead=True).get("Item")
+
+    def secret_key(self) -> str:
+        return self.aws.client("secretsmanager").get_secret_value(SecretId=self.outputs["SecretKeyArn"])["SecretString"]
+
+    def restart_functions(self) -> None:
+        """A changed configuration makes Lambda start new instances."""
+        client = self.aws.client("lambda")
+        for name in ("CreateAccount", "ConfirmEmail", "ChangeEmail"):
+            client.update_function_configuration(FunctionName=self.resource(name), Description=f"restarted {time.time()}")
+
+
+def eventually(probe, seconds: float = 30):
+    """What `probe` gives, once it gives something; connection failures count as nothing."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if found := probe():
+                return found
+        except requests.ConnectionError:
+            pass
+        assert time.monotonic() < deadline, f"not within {seconds} seconds"
+        time.sleep(0.1)
+
+
+def stream_records(aws: LocalAws, stream_arn: str) -> list[dict]:
+    """Every record of a table's stream."""
+    client = aws.client("dynamodbstreams")
+    records = []
+    for shard in client.describe_stream(StreamArn=stream_arn)["StreamDescription"]["Shards"]:
+        iterator = client.get_shard_iterator(StreamArn=stream_arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")
+        records += client.get_records(ShardIterator=iterator["ShardIterator"])["Records"]
+    return json.loads(json.dumps(records, default=str))

@@ -1,0 +1,179 @@
+"""`sam build` and `sam deploy` for real, into a local AWS that runs the functions, and then a user."""
+
+import json
+import secrets
+
+import pytest
+from deployment import SENDER, Deployment, LocalAws, eventually, stream_records
+from itsdangerous import URLSafeTimedSerializer
+from samtranslator.yaml_helper import yaml_parse
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory):
+    aws = LocalAws(tmp_path_factory.mktemp("aws"))
+    try:
+        aws.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+        yield aws
+    finally:
+        aws.stop()
+
+
+@pytest.fixture(scope="module")
+def deployment(aws, root, tmp_path_factory):
+    deployment = Deployment(aws, root, tmp_path_factory.mktemp("built"))
+    deployment.build()
+    deployment.deploy(ResendCooldown="0")
+    return deployment
+
+
+def test_a_sign_up_is_confirmed_by_the_link_in_its_mail(deployment):
+    link = deployment.sign_up("ada@example.com")
+    assert deployment.user("ada@example.com")["email_confirmed"] == {"BOOL": False}
+
+    answer = deployment.request("GET", link)
+
+    assert answer.status_code == 303, answer.text
+    assert answer.headers["Location"] == deployment.outputs["ApiEndpoint"] + "/accounts/confirmed"
+    user = deployment.user("ada@example.com")
+    assert user["email_confirmed"] == {"BOOL": True}
+    assert "expires_at" not in user
+
+
+def test_pages_come_from_their_functions(deployment):
+    for path in ("/accounts/create", "/accounts/created", "/accounts/confirmed", "/accounts/email"):
+        answer = deployment.request("GET", path)
+        assert answer.status_code == 200, path
+        assert answer.headers["Content-Type"].startswith("text/html"), path
+    assert deployment.request("GET", "/elsewhere").status_code == 404
+
+
+def test_an_account_moves_to_a_new_address(deployment):
+    deployment.request("GET", deployment.sign_up("old@example.com"))
+
+    form = {"email": "old@example.com", "password": "correct horse battery", "new_email": "new@example.com"}
+    assert deployment.request("POST", "/accounts/email", data=form).status_code == 303
+    mail = eventually(lambda: deployment.aws.mails_to("new@example.com"))[0]
+    assert deployment.request("GET", deployment.link_in(mail)).status_code == 303
+
+    assert deployment.user("old@example.com") is None
+    assert deployment.user("new@example.com")["email_confirmed"] == {"BOOL": True}
+
+
+def test_a_link_made_by_flask_confirms(deployment):
+    deployment.sign_up("flask@example.com")
+
+    token = URLSafeTimedSerializer(deployment.secret_key()).dumps("flask@example.com", salt="email-confirm-key")
+    answer = deployment.request("GET", f"/accounts/confirm/{token}")
+
+    assert answer.status_code == 303, answer.text
+    assert deployment.user("flask@example.com")["email_confirmed"] == {"BOOL": True}
+
+
+def test_a_rotated_key_signs_and_the_previous_one_still_verifies(deployment):
+    link = deployment.sign_up("before@example.com")
+
+    new_key = secrets.token_urlsafe(48)
+    deployment.aws.client("secretsmanager").put_secret_value(SecretId=deployment.outputs["SecretKeyArn"], SecretString=new_key)
+    deployment.restart_functions()
+
+    assert deployment.request("GET", link).status_code == 303
+    token = deployment.sign_up("after@example.com").rpartition("/")[2]
+    assert URLSafeTimedSerializer(new_key).loads(token, salt="email-confirm-key") == "after@example.com"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"eventType": "Bounce", "bounce": {"bounceType": "Permanent", "bounceSubType": "General"}},
+        {"eventType": "Complaint", "complaint": {"complaintFeedbackType": "abuse"}},
+    ],
+    ids=["bounce", "complaint"],
+)
+def test_what_comes_back_marks_the_row(deployment, event):
+    address = f"{event['eventType'].lower()}@example.com"
+    deployment.sign_up(address)
+
+    report_back(deployment, address, event)
+
+    eventually(lambda: deployment.user(address).get("undeliverable") == {"BOOL": True})
+
+
+def test_a_soft_bounce_and_an_unknown_address_mark_nothing(deployment):
+    deployment.sign_up("full-inbox@example.com")
+
+    report_back(deployment, "full-inbox@example.com", {"eventType": "Bounce", "bounce": {"bounceType": "Transient"}})
+    report_back(deployment, "unknown@example.com", {"eventType": "Bounce", "bounce": {"bounceType": "Permanent"}})
+    # Events keep their order here: once this one has arrived, so have the others.
+    deployment.sign_up("last@example.com")
+    report_back(deployment, "last@example.com", {"eventType": "Bounce", "bounce": {"bounceType": "Permanent"}})
+    eventually(lambda: "undeliverable" in deployment.user("last@example.com"))
+
+    assert "undeliverable" not in deployment.user("full-inbox@example.com")
+    assert deployment.user("unknown@example.com") is None
+
+
+def report_back(deployment, address, event):
+    """What SES tells EventBridge about a mail."""
+    configuration = deployment.outputs["MailConfigurationName"]
+    mail = {"source": SENDER, "destination": [address], "tags": {"ses:configuration-set": [configuration]}}
+    deployment.aws.client("events").put_events(
+        Entries=[{"Source": "aws.ses", "DetailType": "Email Event", "Detail": json.dumps({**event, "mail": mail})}]
+    )
+
+
+def test_deploying_again_keeps_users_key_and_links(deployment):
+    link = deployment.sign_up("patient@example.com")
+    table, key = deployment.outputs["UsersTableName"], deployment.secret_key()
+
+    deployment.deploy(ResendCooldown="0", AppName="Another-Name", SignInUrl="https://app.example.com/sign-in", AnnounceAddresses="yes")
+
+    assert deployment.outputs["UsersTableName"] == table
+    assert deployment.secret_key() == key
+    assert deployment.user("patient@example.com") is not None
+    answer = deployment.request("GET", link)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "https://app.example.com/sign-in")
+    assert "Another-Name" in deployment.request("GET", "/accounts/create").text
+
+
+def test_confirmed_and_changed_addresses_are_announced_once_and_nothing_else_is(deployment, root):
+    # MiniStack's pipes neither filter nor transform: its matcher of events is asked what the pipe's filters take.
+    deployment.deploy(ResendCooldown="0", AnnounceAddresses="yes")
+    confirmed = deployment.sign_up("first@example.com")
+    deployment.sign_up("never@example.com")
+    deployment.request("GET", confirmed)
+    deployment.sign_up_again = deployment.request("POST", "/accounts/create", data={"email": "first@example.com", "password": "correct horse battery"})
+    form = {"email": "first@example.com", "password": "correct horse battery", "new_email": "second@example.com"}
+    deployment.request("POST", "/accounts/email", data=form)
+    mail = eventually(lambda: deployment.aws.mails_to("second@example.com"))[0]
+    deployment.request("GET", deployment.link_in(mail))
+
+    template = yaml_parse((root / "template.yaml").read_text())
+    filters = template["Resources"]["AddressPipe"]["Properties"]["SourceParameters"]["DynamoDBStreamParameters"]["FilterCriteria"]
+    patterns = [json.loads(one["Pattern"]) for one in filters["Filters"]]
+    table = deployment.aws.client("dynamodb").describe_table(TableName=deployment.outputs["UsersTableName"])["Table"]
+    announced = [
+        record["dynamodb"]["NewImage"]["email"]["S"]
+        for record in stream_records(deployment.aws, table["LatestStreamArn"])
+        if any(matches(deployment.aws, pattern, record) for pattern in patterns)
+    ]
+    mine = [address for address in announced if address in ("first@example.com", "never@example.com", "second@example.com")]
+    assert mine == ["first@example.com", "second@example.com"]
+
+
+def matches(aws, pattern, record) -> bool:
+    envelope = {"id": "1", "account": "1", "source": "s", "time": "2026-01-01T00:00:00Z", "region": "r", "resources": [], "detail-type": "d"}
+    event = json.dumps({**envelope, "detail": record})
+    return aws.client("events").test_event_pattern(EventPattern=json.dumps({"detail": pattern}), Event=event)["Result"]
+
+
+def test_a_custom_domain_is_a_parameter_away(deployment):
+    certificate = "arn:aws:acm:us-east-1:000000000000:certificate/12345678-1234-1234-1234-123456789012"
+
+    deployment.deploy(ResendCooldown="0", DomainName="accounts.example.com", CertificateArn=certificate)
+
+    api = deployment.aws.client("apigatewayv2").get_api(ApiId=deployment.resource("Api"))
+    assert api["DisableExecuteApiEndpoint"] is True
+    assert deployment.outputs["SignUpUrl"] == "https://accounts.example.com/accounts/create"
+    answer = deployment.request("GET", "/accounts/create", headers={"Host": "accounts.example.com"})
+    assert answer.status_code == 200, answer.text
