@@ -1,0 +1,10 @@
+//! End-to-end tests: real events in, the built functions, a real store, real mails out.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic"
+)]
+
+mod world;

@@ -1,0 +1,93 @@
+//! A headless Chromium, driven by `WebDriver`.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// A browser with an empty profile; its methods are those of [`fantoccini::Client`]. It ends with the test.
+pub struct Browser {
+    client: Client,
+    profile: PathBuf,
+    _driver: Child,
+}
+
+impl Browser {
+    /// Starts `chromedriver` from the `PATH` on a free port, and a browser.
+    pub async fn start() -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("chromedriver is needed (Debian: apt-get install chromium-driver): {error}")
+            });
+        let port = port(&mut driver).await;
+        let profile = std::env::temp_dir().join(format!("browser-{}-{port}", std::process::id()));
+        let capabilities = json!({
+            "browserName": "chrome",
+            "goog:chromeOptions": { "args": [
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                // The browser ends when this pipe does, and so with the driver, however that ends.
+                "--remote-debugging-pipe",
+                format!("--user-data-dir={}", profile.display()),
+            ] },
+        });
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities.as_object().cloned().unwrap())
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("a browser session");
+        Self {
+            client,
+            profile,
+            _driver: driver,
+        }
+    }
+
+    /// Ends the browser.
+    pub async fn close(self) {
+        self.client.clone().close().await.expect("the browser ends");
+    }
+}
+
+impl Deref for Browser {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.profile);
+    }
+}
+
+async fn port(driver: &mut Child) -> u16 {
+    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if let Some(port) = line.strip_prefix("ChromeDriver was started successfully on port ") {
+            // What it writes later is of no interest, but must not fill the pipe.
+            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+            return port.trim_end_matches('.').parse().unwrap();
+        }
+    }
+    panic!("chromedriver did not start");
+}

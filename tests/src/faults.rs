@@ -1,0 +1,356 @@
+//! A proxy before a local service that counts the calls, and fails, delays or holds those it is told to.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::Barrier;
+
+/// Stands for every operation.
+pub const ANY: &str = "*";
+
+type Hook = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// What happens to a call.
+#[derive(Clone)]
+pub enum Fault {
+    /// It is answered with this, and never reaches the service.
+    Answer {
+        /// The HTTP status.
+        status: u16,
+        /// The error's type.
+        kind: String,
+        /// The error's message.
+        message: String,
+    },
+    /// It is passed on after a while.
+    Delay(Duration),
+    /// It is neither passed on nor answered.
+    Hang,
+    /// It is passed on, and the connection closed in place of an answer.
+    DropAnswer,
+    /// The connection is closed in place of passing it on.
+    DropCall,
+    /// It waits for others and is passed on together with them; see [`Fault::together`].
+    Together(Arc<Barrier>),
+    /// Something else happens before it is passed on; see [`Fault::before`].
+    Before(Hook),
+    /// Something else happens after it was passed on and before the answer is; see [`Fault::after`].
+    After(Hook),
+}
+
+impl Fault {
+    /// An error of AWS, such as `error(400, "ThrottlingException")`.
+    #[must_use]
+    pub fn error(status: u16, kind: &str) -> Self {
+        Self::Answer {
+            status,
+            kind: kind.to_owned(),
+            message: format!("{kind}, as the test demands"),
+        }
+    }
+
+    /// The service asks to slow down.
+    #[must_use]
+    pub fn throttled() -> Self {
+        Self::error(400, "ThrottlingException")
+    }
+
+    /// The function's role lacks a permission.
+    #[must_use]
+    pub fn access_denied() -> Self {
+        Self::error(400, "AccessDeniedException")
+    }
+
+    /// The service is out of order.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        Self::error(503, "ServiceUnavailable")
+    }
+
+    /// Holds calls until `calls` of them have arrived, then passes all on.
+    #[must_use]
+    pub fn together(calls: usize) -> Self {
+        Self::Together(Arc::new(Barrier::new(calls)))
+    }
+
+    /// Does something else before the call is passed on.
+    #[must_use]
+    pub fn before<F: Future<Output = ()> + Send + 'static>(
+        hook: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self::Before(Arc::new(move || Box::pin(hook())))
+    }
+
+    /// Does something else after the call was passed on, before its answer is.
+    #[must_use]
+    pub fn after<F: Future<Output = ()> + Send + 'static>(
+        hook: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self::After(Arc::new(move || Box::pin(hook())))
+    }
+}
+
+/// The proxy before one service. Without an order it passes everything on.
+#[derive(Clone)]
+pub struct Proxy {
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+struct State {
+    service: SocketAddr,
+    client: Client<HttpConnector, Full<Bytes>>,
+    calls: Mutex<Vec<Call>>,
+    orders: Mutex<Vec<Order>>,
+}
+
+/// A call that arrived at the proxy, retries included.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// `PutItem`, `SendEmail`, `GetSecretValue`, …
+    pub operation: String,
+    /// The request's JSON.
+    pub request: Value,
+}
+
+struct Order {
+    operation: String,
+    /// For how many calls; without it, for good.
+    left: Option<usize>,
+    fault: Fault,
+}
+
+impl Proxy {
+    /// Starts a proxy before the service that listens at `service`.
+    pub async fn start(service: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(State {
+            service,
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            calls: Mutex::default(),
+            orders: Mutex::default(),
+        });
+        tokio::spawn(serve(listener, Arc::clone(&state)));
+        Self { address, state }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The next call of `operation` meets `fault`.
+    pub fn once(&self, operation: &str, fault: Fault) {
+        self.times(1, operation, fault);
+    }
+
+    /// The next `times` calls of `operation` meet `fault`.
+    pub fn times(&self, times: usize, operation: &str, fault: Fault) {
+        self.order(operation, Some(times), fault);
+    }
+
+    /// Every call of `operation` meets `fault`, until [`Proxy::heal`].
+    pub fn always(&self, operation: &str, fault: Fault) {
+        self.order(operation, None, fault);
+    }
+
+    /// Takes all orders back.
+    pub fn heal(&self) {
+        self.state.orders.lock().unwrap().clear();
+    }
+
+    /// How many calls of `operation` have arrived.
+    #[must_use]
+    pub fn calls(&self, operation: &str) -> usize {
+        self.requests(operation).len()
+    }
+
+    /// The requests of `operation` that have arrived, in order.
+    #[must_use]
+    pub fn requests(&self, operation: &str) -> Vec<Value> {
+        let calls = self.state.calls.lock().unwrap();
+        calls
+            .iter()
+            .filter(|call| matches(operation, &call.operation))
+            .map(|call| call.request.clone())
+            .collect()
+    }
+
+    /// All calls that have arrived, in order.
+    #[must_use]
+    pub fn all_calls(&self) -> Vec<Call> {
+        self.state.calls.lock().unwrap().clone()
+    }
+
+    /// Forgets the calls that have arrived.
+    pub fn forget_calls(&self) {
+        self.state.calls.lock().unwrap().clear();
+    }
+
+    fn order(&self, operation: &str, left: Option<usize>, fault: Fault) {
+        let order = Order {
+            operation: operation.to_owned(),
+            left,
+            fault,
+        };
+        self.state.orders.lock().unwrap().push(order);
+    }
+}
+
+fn matches(pattern: &str, operation: &str) -> bool {
+    pattern == ANY || pattern == operation
+}
+
+impl State {
+    /// The oldest order that this call meets.
+    fn fault(&self, operation: &str) -> Option<Fault> {
+        let mut orders = self.orders.lock().unwrap();
+        let index = orders
+            .iter()
+            .position(|order| matches(&order.operation, operation))?;
+        let order = &mut orders[index];
+        let fault = order.fault.clone();
+        if let Some(left) = &mut order.left {
+            *left -= 1;
+            if *left == 0 {
+                orders.remove(index);
+            }
+        }
+        Some(fault)
+    }
+
+    async fn pass_on(
+        &self,
+        mut call: Request<Full<Bytes>>,
+    ) -> Result<Response<Full<Bytes>>, Dropped> {
+        let path = call
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
+        *call.uri_mut() = format!("http://{}{path}", self.service)
+            .parse::<Uri>()
+            .map_err(|_| Dropped)?;
+        let (head, body) = self
+            .client
+            .request(call)
+            .await
+            .map_err(|_| Dropped)?
+            .into_parts();
+        let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
+        Ok(Response::from_parts(head, Full::new(body)))
+    }
+
+    async fn answer(&self, call: Request<Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
+        let (head, body) = call.into_parts();
+        let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
+        let call = Request::from_parts(head, Full::new(body.clone()));
+        let operation = operation(&call);
+        self.calls.lock().unwrap().push(Call {
+            operation: operation.clone(),
+            request: serde_json::from_slice(&body).unwrap_or_default(),
+        });
+
+        match self.fault(&operation) {
+            None => self.pass_on(call).await,
+            Some(Fault::Answer {
+                status,
+                kind,
+                message,
+            }) => Ok(error(status, &kind, &message)),
+            Some(Fault::Delay(delay)) => {
+                tokio::time::sleep(delay).await;
+                self.pass_on(call).await
+            }
+            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::DropCall) => Err(Dropped),
+            Some(Fault::DropAnswer) => {
+                self.pass_on(call).await?;
+                Err(Dropped)
+            }
+            Some(Fault::Together(barrier)) => {
+                barrier.wait().await;
+                self.pass_on(call).await
+            }
+            Some(Fault::Before(hook)) => {
+                hook().await;
+                self.pass_on(call).await
+            }
+            Some(Fault::After(hook)) => {
+                let answer = self.pass_on(call).await;
+                hook().await;
+                answer
+            }
+        }
+    }
+}
+
+/// Tells the server to close the connection.
+#[derive(Debug)]
+struct Dropped;
+
+impl std::fmt::Display for Dropped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection is dropped on purpose")
+    }
+}
+
+impl std::error::Error for Dropped {}
+
+async fn serve(listener: TcpListener, state: Arc<State>) -> Result<Infallible, std::io::Error> {
+    loop {
+        let (connection, _) = listener.accept().await?;
+        let state = Arc::clone(&state);
+        let answer = service_fn(move |call| {
+            let state = Arc::clone(&state);
+            // A task of its own: a call goes on when its client gives up waiting, as it does in a real service.
+            async move {
+                tokio::spawn(async move { state.answer(call).await })
+                    .await
+                    .unwrap_or(Err(Dropped))
+            }
+        });
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(connection), answer));
+    }
+}
+
+fn operation<T>(call: &Request<T>) -> String {
+    let target = call
+        .headers()
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok());
+    match (target, call.uri().path()) {
+        (Some(target), _) => target.rsplit('.').next().unwrap_or_default().to_owned(),
+        (None, "/v2/email/outbound-emails") => "SendEmail".to_owned(),
+        (None, path) => format!("{} {path}", call.method()),
+    }
+}
+
+/// An error in every protocol at once: by header, and in the JSON.
+fn error(status: u16, kind: &str, message: &str) -> Response<Full<Bytes>> {
+    let body = json!({ "__type": kind, "message": message }).to_string();
+    let mut answer = Response::new(Full::from(body));
+    *answer.status_mut() = StatusCode::from_u16(status).expect("an HTTP status");
+    answer.headers_mut().insert(
+        "content-type",
+        "application/json".parse().expect("a header"),
+    );
+    answer
+        .headers_mut()
+        .insert("x-amzn-errortype", kind.parse().expect("a header"));
+    answer
+}

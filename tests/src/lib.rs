@@ -1,0 +1,45 @@
+//! Starts the world for one end-to-end test: the functions as real processes behind the Lambda Runtime API, each with
+//! a store, a mail catcher and a Secrets Manager of its own, and a proxy before each of those that can fail.
+//!
+//! ```no_run
+//! # async fn example() {
+//! let world = tests::World::start().await;
+//!
+//! let answer = world
+//!     .post_form("/accounts/create", &[("email", "ada@example.com"), ("password", "correct horse")])
+//!     .await;
+//!
+//! assert_eq!(answer.status, 303);
+//! let link = world.mail_to("ada@example.com").link();
+//! assert_eq!(world.get(&link).await.status, 303);
+//! assert_eq!(world.row("ada@example.com").unwrap()["email_confirmed"], true);
+//! # }
+//! ```
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "this is test code, and a test fails by a panic"
+)]
+
+mod browser;
+mod events;
+mod faults;
+mod mail;
+mod request;
+mod rows;
+mod wait;
+mod world;
+
+pub use browser::Browser;
+pub use events::event;
+pub use faults::{ANY, Fault, Proxy};
+pub use local::answer::Answer;
+pub use local::event::Source;
+pub use mail::Mail;
+pub use request::Request;
+pub use rows::Row;
+pub use wait::eventually;
+pub use world::{Builder, World};
