@@ -214,7 +214,7 @@ impl World {
         gateway::invoke(self.function(function), event).await
     }
 
-    /// A function: to `kill()` or `warm_up()` its processes, or to `invoke()` it with what is no JSON.
+    /// A function: to `kill()` or `warm_up(n)` its processes, or to `invoke()` it with what is no JSON.
     #[must_use]
     pub fn function(&self, name: &str) -> &Function {
         let function = self

@@ -187,17 +187,13 @@ impl Function {
         &self.inner.settings.name
     }
 
-    /// Starts as many processes as may run side by side, and waits until each has asked for its first event.
+    /// Starts processes until `processes` are idle, and waits until each has asked for its first event.
     ///
     /// # Errors
     ///
     /// A process that does not start, or ends before it asks.
-    pub async fn warm_up(&self) -> Result<(), Failure> {
-        let missing = self
-            .inner
-            .settings
-            .processes
-            .saturating_sub(lock(&self.inner.idle).len());
+    pub async fn warm_up(&self, processes: usize) -> Result<(), Failure> {
+        let missing = processes.saturating_sub(lock(&self.inner.idle).len());
         let mut started = Vec::new();
         for _ in 0..missing {
             started.push(self.inner.start()?);

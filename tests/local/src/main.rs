@@ -1,2 +1,156 @@
-//! Local run.
-fn main() {}
+//! Runs the service on this machine: `cargo run -p local`, see `--help`.
+
+mod cargo;
+mod options;
+mod settings;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use local::dynamodb::{Store, USERS_TABLE};
+use local::lambda::{self, Function};
+use local::ses::Ses;
+use local::{Error, gateway};
+use options::{HELP, Options};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+const FUNCTIONS: [&str; 3] = ["create-account", "confirm-email", "change-email"];
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = match Options::read(lexopt::Parser::from_env()) {
+        Ok(options) if options.help => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Ok(options) => options,
+        Err(error) => return failure(&format!("{error} (--help lists the options)")),
+    };
+    // Dropping the run ends the functions' processes.
+    tokio::select! {
+        ended = run(&options) => ended.map_or_else(|error| failure(&error.to_string()), |()| ExitCode::SUCCESS),
+        () = interrupted() => ExitCode::SUCCESS,
+    }
+}
+
+fn failure(message: &str) -> ExitCode {
+    eprintln!("error: {message}");
+    ExitCode::FAILURE
+}
+
+/// Waits for Ctrl-C or an order to end.
+async fn interrupted() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Starts everything and waits for ever.
+async fn run(options: &Options) -> Result<(), Error> {
+    // The ports first: one that is taken should be heard of before minutes of building.
+    let inbox = listen(options.inbox_port, "--inbox-port").await?;
+    let dynamodb = listen(options.dynamodb_port, "--dynamodb-port").await?;
+    let app = if options.services_only {
+        None
+    } else {
+        Some(listen(options.port, "--port").await?)
+    };
+
+    let (users, mails) = match &options.data {
+        Some(folder) => {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| format!("--data {}: {error}", folder.display()))?;
+            (
+                Some(folder.join("users.db")),
+                Some(folder.join("mails.jsonl")),
+            )
+        }
+        None => (None, None),
+    };
+    let store = Store::start(dynamodb, users.as_deref())?;
+    let inbox = Ses::start(inbox, mails.as_deref())?;
+
+    if let Some(app) = app {
+        let base_url = format!("http://localhost:{}", app.local_addr()?.port());
+        let functions = start_functions(options, &base_url, &store, &inbox).await?;
+        gateway::serve(app, functions);
+        println!("\n  Sign up    {base_url}/accounts/create");
+        println!("  New e-mail {base_url}/accounts/email");
+    } else {
+        println!("\n  Functions  none here: `cargo lambda watch` runs them");
+    }
+    welcome(options, &store, &inbox);
+    std::future::pending().await
+}
+
+async fn listen(port: u16, option: &str) -> Result<TcpListener, Error> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(address).await.map_err(|error| {
+        let why = if error.kind() == std::io::ErrorKind::AddrInUse {
+            "is taken".to_owned()
+        } else {
+            error.to_string()
+        };
+        format!("port {port}: {why}; choose another one with {option}").into()
+    })
+}
+
+async fn start_functions(
+    options: &Options,
+    base_url: &str,
+    store: &Store,
+    inbox: &Ses,
+) -> Result<Vec<Function>, Error> {
+    println!("Building the functions; the first time this takes some minutes.");
+    let mut programs = cargo::build(&FUNCTIONS, options.release).await?;
+    let settings = settings::settings(base_url, store.address(), inbox.address());
+
+    let mut functions = Vec::new();
+    for name in FUNCTIONS {
+        let program = programs
+            .remove(name)
+            .ok_or_else(|| format!("cargo built no {name}"))?;
+        let mut function = lambda::Settings::new(name, program)
+            .processes(options.processes)
+            .output(Arc::new(move |line| eprintln!("{name} | {line}")));
+        for (variable, value) in &settings {
+            function = function.variable(variable, value);
+        }
+        functions.push(Function::new(function));
+    }
+    // What is wrong with a setting should be heard of now, and not with the first request.
+    for function in &functions {
+        function
+            .warm_up(1)
+            .await
+            .map_err(|error| format!("{} does not start: {error}", function.name()))?;
+    }
+    Ok(functions)
+}
+
+fn welcome(options: &Options, store: &Store, inbox: &Ses) {
+    let kept = options.data.as_ref().map_or_else(
+        || "in memory: users and mails are gone when this ends (--data DIR keeps them)".to_owned(),
+        |folder| format!("kept in {}", folder.display()),
+    );
+    println!("  Inbox      http://localhost:{}/", inbox.address().port());
+    println!("  Store      http://{}, {kept}", store.address());
+    println!("\n  A row:");
+    println!(
+        "  AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local aws dynamodb get-item --region us-east-1 \\"
+    );
+    println!(
+        "    --endpoint-url http://{} --table-name {USERS_TABLE} \\",
+        store.address()
+    );
+    println!("    --key '{{\"email\": {{\"S\": \"you@example.com\"}}}}'");
+    println!(
+        "\n  Ctrl-C ends it. The key that signs links here is known to everybody: for local use only.\n"
+    );
+}

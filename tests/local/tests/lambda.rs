@@ -1,4 +1,5 @@
 //! The Runtime API, against a bootstrap that does what its event says.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -71,7 +72,7 @@ async fn a_failed_start_is_told_apart() {
     let (settings, lines) = settings();
     let function = Function::new(settings.variable("FAIL_TO_START", "1"));
 
-    assert!(matches!(function.warm_up().await, Err(Failure::Init(_))));
+    assert!(matches!(function.warm_up(1).await, Err(Failure::Init(_))));
     assert!(matches!(function.invoke("a").await, Err(Failure::Init(_))));
     function.stop().await;
     assert_eq!(*lines.lock().unwrap(), ["Error: \"told to fail\""; 2]);

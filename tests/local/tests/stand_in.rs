@@ -19,7 +19,7 @@ fn main() -> Result<()> {
         match event.as_str() {
             "exit" => std::process::exit(3),
             "abort" => std::process::abort(),
-            "hang" => std::thread::sleep(std::time::Duration::from_secs(600)),
+            "hang" => std::thread::sleep(std::time::Duration::from_mins(10)),
             "error" => drop(call("POST", &format!("invocation/{id}/error"), "it broke")?),
             "variables" => {
                 let names: Vec<_> = std::env::vars().map(|(name, _)| name).collect();

@@ -1,0 +1,53 @@
+//! The functions' settings for local use.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+
+use local::dynamodb::USERS_TABLE;
+
+/// Signs links on this machine only; it stands in the repository for all to read.
+const SECRET_KEY: &str = "for local use only, known to everybody";
+
+/// Settings that the caller's environment may override or add.
+const FROM_CALLER: [&str; 14] = [
+    "ALLOWED_ORIGINS",
+    "APP_NAME",
+    "AWS_LAMBDA_LOG_LEVEL",
+    "BASE_URL",
+    "CONFIRM_MAX_AGE",
+    "CONFIRM_ON",
+    "INDEX_URL",
+    "MAIL_FROM",
+    "RESEND_COOLDOWN",
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+    "SES_CONFIGURATION_SET",
+    "SIGN_IN_URL",
+    "SUPPORT_EMAIL",
+];
+
+/// The settings of functions that are reached at `base_url` and use these services.
+pub fn settings(
+    base_url: &str,
+    dynamodb: SocketAddr,
+    ses: SocketAddr,
+) -> BTreeMap<&'static str, OsString> {
+    let mut settings: BTreeMap<_, _> = [
+        ("APP_NAME", "My App".to_owned()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{dynamodb}")),
+        ("AWS_ENDPOINT_URL_SESV2", format!("http://{ses}")),
+        ("BASE_URL", base_url.to_owned()),
+        ("MAIL_FROM", "My App <no-reply@example.com>".to_owned()),
+        ("SECRET_KEY", SECRET_KEY.to_owned()),
+        ("USERS_TABLE", USERS_TABLE.to_owned()),
+    ]
+    .map(|(name, value)| (name, OsString::from(value)))
+    .into();
+    for name in FROM_CALLER {
+        if let Some(value) = std::env::var_os(name) {
+            settings.insert(name, value);
+        }
+    }
+    settings
+}
