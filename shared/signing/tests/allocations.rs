@@ -3,9 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 use std::hint::black_box;
+use std::io::Write;
 
 use allocation_counter::measure;
-use signing::{Signer, TimestampSigner, UrlSafeTimedSerializer};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use signing::{MAX_DECOMPRESSED, Signer, TimestampSigner, UrlSafeTimedSerializer};
 
 const ADDRESS: &str = "grace.hopper1@example.com";
 
@@ -73,4 +78,19 @@ fn refusing_a_forged_or_expired_token_allocates_nothing() {
 
         assert_eq!(loads.count_total, 0);
     }
+}
+
+#[test]
+fn a_decompression_bomb_gets_no_more_memory_than_an_honest_payload() {
+    let mut bomb = ZlibEncoder::new(Vec::new(), Compression::best());
+    bomb.write_all(&vec![b' '; 50 << 20]).unwrap();
+    let bomb = format!(".{}", URL_SAFE_NO_PAD.encode(bomb.finish().unwrap()));
+    let token = TimestampSigner::new(b"key", "salt").sign(&bomb);
+    let serializer = UrlSafeTimedSerializer::new(b"key", "salt");
+
+    let loads = measure(|| drop(black_box(serializer.loads::<String>(&token, Some(60)))));
+
+    let decompressor = 64 * 1024;
+    let most = token.len() + MAX_DECOMPRESSED + 1 + decompressor;
+    assert!(loads.bytes_max < u64::try_from(most).unwrap(), "{loads:?}");
 }

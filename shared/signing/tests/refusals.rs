@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -206,6 +207,16 @@ fn the_clock_is_read_where_no_time_is_given() {
         serializer.loads::<String>(&old, Some(60)),
         Err(Error::SignatureExpired { date_signed: NOW })
     );
+
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let made = serializer
+        .loads::<String>(&fresh, None)
+        .unwrap()
+        .date_signed;
+    assert!(made.abs_diff(now) < 60);
 
     let signer = TimestampSigner::new(KEY, "salt");
     let stamped = signer.sign("ada");
