@@ -7,4 +7,5 @@
     reason = "a test fails by a panic"
 )]
 
+mod browser;
 mod world;

@@ -1,9 +1,9 @@
-//! The world itself starts, counts, fails on demand, and shows its inbox.
+//! The world itself starts, counts, and fails on demand.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tests::{Browser, Fault, World};
+use tests::{Fault, World};
 
 #[tokio::test]
 async fn it_starts_empty_and_at_once() {
@@ -60,15 +60,4 @@ async fn a_service_that_is_told_to_fail_fails_and_counts_the_calls() {
     assert_eq!(answer.status, 503);
     assert!(!world.is_untouched());
     assert!(world.rows().is_empty());
-}
-
-#[tokio::test]
-async fn the_inbox_is_a_page() {
-    let world = World::start().await;
-    let browser = Browser::start().await;
-
-    browser.goto(&world.inbox_url()).await.unwrap();
-
-    assert_eq!(browser.title().await.unwrap(), "Inbox (0)");
-    browser.close().await;
 }

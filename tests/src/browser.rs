@@ -4,7 +4,8 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use fantoccini::{Client, ClientBuilder};
+use fantoccini::elements::Element;
+use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -58,6 +59,38 @@ impl Browser {
             profile,
             _driver: driver,
         }
+    }
+
+    /// Types into the element that a CSS selector finds, once it is there.
+    pub async fn type_into(&self, css: &str, text: &str) {
+        self.element(css).await.send_keys(text).await.unwrap();
+    }
+
+    /// Clicks the element that a CSS selector finds, once it is there.
+    pub async fn click(&self, css: &str) {
+        self.element(css).await.click().await.unwrap();
+    }
+
+    /// The text of the page.
+    pub async fn text(&self) -> String {
+        self.element("body").await.text().await.unwrap()
+    }
+
+    /// Waits until the browser is at `url`.
+    pub async fn wait_for_url(&self, url: &str) {
+        let url = url.parse().expect("a URL");
+        let waited = self.client.wait().for_url(&url).await;
+        if let Err(error) = waited {
+            panic!(
+                "the browser is at {:?}, not at {url}: {error}",
+                self.client.current_url().await
+            );
+        }
+    }
+
+    async fn element(&self, css: &str) -> Element {
+        let found = self.client.wait().for_element(Locator::Css(css)).await;
+        found.unwrap_or_else(|error| panic!("no {css} on the page: {error}"))
     }
 
     /// Ends the browser.

@@ -4,6 +4,7 @@ mod cargo;
 mod options;
 mod settings;
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -54,13 +55,13 @@ async fn interrupted() {
 /// Starts everything and waits for ever.
 async fn run(options: &Options) -> Result<(), Error> {
     // The ports first: one that is taken should be heard of before minutes of building.
-    let inbox = listen(options.inbox_port, "--inbox-port").await?;
-    let dynamodb = listen(options.dynamodb_port, "--dynamodb-port").await?;
     let app = if options.services_only {
         None
     } else {
         Some(listen(options.port, "--port").await?)
     };
+    let inbox = listen(options.inbox_port, "--inbox-port").await?;
+    let dynamodb = listen(options.dynamodb_port, "--dynamodb-port").await?;
 
     let (users, mails) = match &options.data {
         Some(folder) => {
@@ -92,12 +93,11 @@ async fn run(options: &Options) -> Result<(), Error> {
 async fn listen(port: u16, option: &str) -> Result<TcpListener, Error> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     TcpListener::bind(address).await.map_err(|error| {
-        let why = if error.kind() == std::io::ErrorKind::AddrInUse {
-            "is taken".to_owned()
-        } else {
-            error.to_string()
+        let why = match error.kind() {
+            ErrorKind::AddrInUse => "is taken".to_owned(),
+            _ => format!("cannot be used ({error})"),
         };
-        format!("port {port}: {why}; choose another one with {option}").into()
+        format!("port {port} {why}: choose another one with {option}").into()
     })
 }
 
