@@ -372,6 +372,34 @@ fn json_under_128_bytes_is_never_compressed() {
 }
 
 #[test]
+fn compression_has_to_save_two_bytes() {
+    // No two characters come twice in a row, so this does not compress; the tail does, more and more.
+    let unlike: String = (0..89)
+        .map(|place| place * 37 % 89)
+        .chain((0..40).map(|place| place * 53 % 89))
+        .filter_map(|step| char::from_u32(u32::from('#') + step))
+        .filter(|&character| character != '\\')
+        .collect();
+    let mut savings = Vec::new();
+    for alike in 0..100 {
+        let value = format!("{unlike}{}", "a".repeat(alike));
+        let json = serde_json::to_vec(&value).unwrap();
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&json).unwrap();
+        let compressed = encoder.finish().unwrap();
+
+        let token = serializer().dumps_at(&value, NOW).unwrap();
+
+        assert_eq!(token.starts_with('.'), compressed.len() + 2 <= json.len());
+        savings.push(json.len().checked_signed_diff(compressed.len()));
+    }
+    assert!(
+        savings.contains(&Some(1)) && savings.contains(&Some(2)),
+        "{savings:?}"
+    );
+}
+
+#[test]
 fn a_value_without_a_json_form_is_not_signed() {
     let pairs = std::collections::HashMap::from([((1, 2), 3)]);
 
