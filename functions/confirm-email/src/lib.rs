@@ -1,0 +1,185 @@
+//! Following a link: confirming an address, choosing a password, asking for a fresh link.
+
+use std::error::Error;
+
+use accounts::answer::{Answer, Problem, Refusal};
+use accounts::clock;
+use accounts::email_address::EmailAddress;
+use accounts::form::Form;
+use accounts::keys::Use;
+use accounts::lambda::Function;
+use accounts::links::{self, Link, Links, Purpose};
+use accounts::mailer::Mailer;
+use accounts::mails::Mail;
+use accounts::outcome::Outcome;
+use accounts::request::{Request, Route};
+use accounts::sender::Sender;
+use accounts::site::Site;
+use accounts::user::State;
+use accounts::users::{Confirmation, Users};
+use accounts::{aws, pages, settings};
+use lambda_http::http::{Method, StatusCode};
+
+/// What the function works with.
+pub struct ConfirmEmail {
+    site: Site,
+    users: Users,
+    links: Links,
+    mailer: Mailer,
+    max_age: u64,
+    confirm_on: ConfirmOn,
+}
+
+/// `CONFIRM_ON`: what confirms an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ConfirmOn {
+    /// Opening the link.
+    Visit,
+    /// The button of the page that the link opens.
+    Button,
+}
+
+impl ConfirmOn {
+    fn parse(value: &str) -> Option<Self> {
+        match value {
+            "visit" => Some(Self::Visit),
+            "button" => Some(Self::Button),
+            _ => None,
+        }
+    }
+}
+
+impl Function for ConfirmEmail {
+    const NAME: &'static str = "confirm-email";
+
+    async fn from_env() -> Result<Self, Box<dyn Error>> {
+        let config = aws::config()?;
+        let sender = Sender::from_env()?;
+        let site = Site::from_env(&sender)?;
+        let max_age = links::max_age_from_env()?;
+        let users = Users::from_env(&config, max_age)?;
+        let mailer = Mailer::from_env(&config, &sender)?;
+        let confirm_on = settings::optional("CONFIRM_ON", "visit or button", ConfirmOn::parse)?;
+        let links = Links::from_env(&config, Use::SignAndVerify, &site, max_age).await?;
+        Ok(Self { site, users, links, mailer, max_age, confirm_on: confirm_on.unwrap_or(ConfirmOn::Visit) })
+    }
+
+    fn site(&self) -> &Site {
+        &self.site
+    }
+
+    async fn answer(&self, request: &Request) -> Answer {
+        let site = &self.site;
+        let answer = match request.admit(site) {
+            Err(answer) => return answer,
+            Ok(Route::Confirm { token }) => self.follow(request, token).await,
+            Ok(Route::Confirmed) => {
+                let html = || pages::confirmed(site);
+                Ok(Answer::message(request, "Your address is confirmed.", html, Outcome::named("confirmed-page")))
+            }
+            Ok(_) => Err(Problem::NOT_FOUND.into()),
+        };
+        answer.unwrap_or_else(|refusal| Answer::refusal(request, site, &refusal))
+    }
+}
+
+impl ConfirmEmail {
+    async fn follow(&self, request: &Request, token: &str) -> Result<Answer, Refusal> {
+        let is_post = request.method == Method::POST;
+        if !is_post && request.is_prefetch() {
+            return Err(Problem::PREFETCH.into());
+        }
+        let form = if is_post { Form::read(request, &["password"])? } else { Form::default() };
+        let link = self.links.read(token).await.ok_or(Problem::INVALID_LINK)?;
+
+        let Purpose::SignUp(email) = &link.purpose else { return Err(Problem::INVALID_LINK.into()) };
+        if link.expired {
+            return if is_post { self.send_fresh_link(request, email).await } else { Ok(self.expired(request)) };
+        }
+        if is_post || (request.method == Method::GET && self.confirm_on == ConfirmOn::Visit) {
+            self.confirm(request, &link, email, &form).await
+        } else {
+            self.show(request, email).await
+        }
+    }
+
+    async fn confirm(
+        &self,
+        request: &Request,
+        link: &Link,
+        email: &EmailAddress,
+        form: &Form,
+    ) -> Result<Answer, Refusal> {
+        let password_hash = if form.has("password") {
+            match form.new_password("password") {
+                Ok(password) => Some(password.hash()?),
+                Err(error) => {
+                    let html = || pages::choose_password(&self.site, &[error]);
+                    return Ok(Answer::invalid(request, &[error], html));
+                }
+            }
+        } else {
+            None
+        };
+        match self.users.confirm(email, password_hash.as_ref()).await? {
+            Confirmation::Done => {
+                #[expect(clippy::cast_precision_loss, reason = "an age in seconds is far below 2^52")]
+                let age = clock::now().saturating_sub(link.date_signed) as f64;
+                let outcome = Outcome::named("confirmed").counting("Confirmed").measuring("ConfirmedAfter", "Seconds", age);
+                let outcome = if link.by_older_key { outcome.counting("FallbackKey") } else { outcome };
+                Ok(Answer::redirect(&self.site.sign_in_url, outcome))
+            }
+            Confirmation::DoneBefore => Ok(self.confirmed_before()),
+            Confirmation::NeedsPassword => Ok(self.choose_password(request)),
+            Confirmation::NoUser => Err(Problem::INVALID_LINK.into()),
+        }
+    }
+
+    /// What following the link would lead to, without following it.
+    async fn show(&self, request: &Request, email: &EmailAddress) -> Result<Answer, Refusal> {
+        match self.users.find(email).await?.map(|user| user.state) {
+            None => Err(Problem::INVALID_LINK.into()),
+            Some(State::Confirmed) => Ok(self.confirmed_before()),
+            Some(State::Contested) => Ok(self.choose_password(request)),
+            Some(State::Waiting) if self.confirm_on == ConfirmOn::Visit => {
+                Ok(Answer::redirect(&self.site.sign_in_url, Outcome::named("head")))
+            }
+            Some(State::Waiting) => {
+                let html = || pages::confirm(&self.site);
+                Ok(Answer::message(request, "Post to this URL to confirm.", html, Outcome::named("button")))
+            }
+        }
+    }
+
+    fn confirmed_before(&self) -> Answer {
+        Answer::redirect(&self.site.sign_in_url, Outcome::named("confirmed-before"))
+    }
+
+    fn choose_password(&self, request: &Request) -> Answer {
+        let html = || pages::choose_password(&self.site, &[]);
+        let message = "Post a password to this URL to set it and to confirm.";
+        Answer::message(request, message, html, Outcome::named("needs-password"))
+    }
+
+    fn expired(&self, request: &Request) -> Answer {
+        let outcome = Outcome::refused("expired");
+        if request.wants_json() {
+            Answer::problem_details(&Problem::EXPIRED_LINK, outcome)
+        } else {
+            Answer::page(StatusCode::NOT_FOUND, pages::expired(&self.site), outcome)
+        }
+    }
+
+    /// The holder of an expired token reads the mailbox; whether the mail goes out is not shown all the same.
+    async fn send_fresh_link(&self, request: &Request, email: &EmailAddress) -> Result<Answer, Refusal> {
+        let mut outcome = Outcome::named("fresh-link");
+        if let Some((claim, user)) = self.users.claim_fresh_link(email).await? {
+            let url = self.links.confirm_sign_up(email).await?;
+            let signed_up = user.created_at.as_deref().and_then(clock::parse_rfc3339).unwrap_or_else(clock::now);
+            let mail = Mail::confirm(&self.site, &url, signed_up, self.max_age);
+            self.mailer.send_claimed(&self.users, email, claim, mail).await?;
+            outcome = outcome.counting("MailSent");
+        }
+        Ok(Answer::accepted(request, &self.site.index_url, outcome))
+    }
+}

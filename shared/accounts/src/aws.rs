@@ -1,0 +1,146 @@
+//! The SDK's configuration: what AWS documents for the environment, without the cost of `aws-config`, which asks files,
+//! processes and servers that a function does not have.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_types::SdkConfig;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+use crate::settings::{self, InvalidSetting};
+
+/// How long one try may take, and a call with its retries. The longest request makes four calls, which fits twice into a
+/// function's own time-out of 29 seconds.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
+const OPERATION_TIMEOUT: Duration = Duration::from_millis(3_500);
+
+/// The roots that AWS publishes for its endpoints (<https://www.amazontrust.com/repository/>): Amazon Root CA 1 to 4 and
+/// Starfield Services Root CA – G2. Parsing the system's hundred and fifty instead is nine tenths of a start.
+const AMAZON_ROOTS: &str = include_str!("amazon-roots.pem");
+
+/// What every client of the SDK is made from: region, credentials, endpoints, trust, time-outs and retries.
+///
+/// # Errors
+///
+/// [`InvalidSetting`] names the variable that is missing or wrong.
+pub fn config() -> Result<SdkConfig, InvalidSetting> {
+    let region = region()?;
+    let trust = trust_store(&region)?;
+    let tls = TlsContext::builder().with_trust_store(trust).build();
+    let tls = tls.map_err(|_| InvalidSetting::new("AWS_CA_BUNDLE", CA_BUNDLE))?;
+    let http = Builder::new().tls_provider(Provider::rustls(CryptoMode::AwsLc)).tls_context(tls).build_https();
+    let endpoint = settings::optional("AWS_ENDPOINT_URL", ENDPOINT, |url| endpoint_url(url))?;
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region))
+        .credentials_provider(SharedCredentialsProvider::new(credentials()?))
+        .http_client(http)
+        .sleep_impl(TokioSleep::new())
+        .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(ATTEMPT_TIMEOUT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .operation_timeout(OPERATION_TIMEOUT)
+                .build(),
+        )
+        .service_config(ServiceEndpoints)
+        .use_fips(switch("AWS_USE_FIPS_ENDPOINT")?)
+        .use_dual_stack(switch("AWS_USE_DUALSTACK_ENDPOINT")?);
+    Ok(match endpoint.filter(|_| !ignores_configured_endpoints()) {
+        Some(endpoint) => config.endpoint_url(endpoint).build(),
+        None => config.build(),
+    })
+}
+
+const ENDPOINT: &str = "an http(s) URL";
+const CA_BUNDLE: &str = "the path of a file with PEM certificates of authorities";
+
+fn endpoint_url(url: &str) -> Option<String> {
+    settings::web_url(url).map(|_| url.to_owned())
+}
+
+fn region() -> Result<String, InvalidSetting> {
+    const EXPECTED: &str = "an AWS region, for example eu-central-1";
+    let name = |value: &str| value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-').then(|| value.to_owned());
+    match settings::optional("AWS_REGION", EXPECTED, name)? {
+        Some(region) => Ok(region),
+        None => settings::required("AWS_DEFAULT_REGION", EXPECTED, name)
+            .map_err(|_| InvalidSetting::new("AWS_REGION", EXPECTED)),
+    }
+}
+
+/// Lambda puts the role's credentials into the environment, and ends the process before they do.
+fn credentials() -> Result<Credentials, InvalidSetting> {
+    let text = |value: &str| Some(value.to_owned());
+    let id = settings::required("AWS_ACCESS_KEY_ID", "an access key's id", text)?;
+    let secret = settings::required("AWS_SECRET_ACCESS_KEY", "an access key", text)?;
+    let token = settings::optional("AWS_SESSION_TOKEN", "a session token", text)?;
+    Ok(Credentials::new(id, secret, token, None, "environment"))
+}
+
+fn switch(variable: &'static str) -> Result<bool, InvalidSetting> {
+    let parse = |value: &str| match value.to_ascii_lowercase().as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    };
+    Ok(settings::optional(variable, "true or false", parse)?.unwrap_or(false))
+}
+
+fn ignores_configured_endpoints() -> bool {
+    std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_ok_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+/// Whom to believe: `AWS_CA_BUNDLE` alone if it is set; Amazon's own roots for Amazon's own endpoints; the system's roots
+/// for whatever else is configured, and for partitions whose certificates Amazon's published roots may not have signed.
+fn trust_store(region: &str) -> Result<TrustStore, InvalidSetting> {
+    if let Some(bundle) = settings::optional("AWS_CA_BUNDLE", CA_BUNDLE, read_ca_bundle)? {
+        return Ok(bundle.into_iter().fold(TrustStore::empty(), TrustStore::with_pem_certificate));
+    }
+    let has_own_endpoints = std::env::vars_os()
+        .any(|(name, value)| !value.is_empty() && name.to_string_lossy().starts_with("AWS_ENDPOINT_URL"));
+    let is_other_partition = ["cn-", "us-iso", "eu-iso", "eusc-"].iter().any(|prefix| region.starts_with(prefix));
+    if has_own_endpoints || is_other_partition {
+        return Ok(TrustStore::default());
+    }
+    Ok(TrustStore::empty().with_pem_certificate(AMAZON_ROOTS))
+}
+
+/// The certificates of a PEM file that rustls can use, each a PEM text of its own: the HTTP client panics on any other, and
+/// companies' bundles hold some.
+fn read_ca_bundle(path: &str) -> Option<Vec<String>> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let is_usable = |pem: &&str| {
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes());
+        certificate.is_ok_and(|certificate| webpki::anchor_from_trusted_cert(&certificate).is_ok())
+    };
+    let pem = std::fs::read_to_string(path).ok()?;
+    let usable: Vec<_> = pem.split_inclusive(END).filter(is_usable).map(str::to_owned).collect();
+    (!usable.is_empty()).then_some(usable)
+}
+
+/// `AWS_ENDPOINT_URL_DYNAMODB` and its like
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>).
+#[derive(Debug)]
+struct ServiceEndpoints;
+
+impl LoadServiceConfig for ServiceEndpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        if ignores_configured_endpoints() {
+            return None;
+        }
+        let service = key.service_id().to_ascii_uppercase().replace(' ', "_");
+        std::env::var(format!("{}_{service}", key.env())).ok().and_then(|url| endpoint_url(&url))
+    }
+}

@@ -1,0 +1,165 @@
+//! From Lambda's events to requests, and from answers to what Lambda sends back.
+
+use std::cell::Cell;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use lambda_http::aws_lambda_events::apigw::{
+    ApiGatewayProxyRequest, ApiGatewayProxyResponse, ApiGatewayV2httpRequest, ApiGatewayV2httpResponse,
+};
+use lambda_http::http::{HeaderMap, Method, StatusCode};
+use lambda_http::lambda_runtime::{self, LambdaEvent};
+use lambda_http::{Body, Error, service_fn};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::answer::{Answer, Problem};
+use crate::log::{Level, Record};
+use crate::outcome::Outcome;
+use crate::request::{Request, Route};
+use crate::site::Site;
+
+/// An event of API Gateway or of a function URL (which has the format of an HTTP API).
+enum Event {
+    Http(Box<ApiGatewayV2httpRequest>),
+    Rest(Box<ApiGatewayProxyRequest>),
+}
+
+/// An answer in the format of the event.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Reply {
+    Http(Box<ApiGatewayV2httpResponse>),
+    Rest(Box<ApiGatewayProxyResponse>),
+}
+
+/// One of the service's functions.
+pub trait Function: Sized {
+    /// The function's name.
+    const NAME: &'static str;
+
+    /// Reads the settings and makes the clients.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the function from starting, in one line that names the variable.
+    fn from_env() -> impl Future<Output = Result<Self, Box<dyn std::error::Error>>>;
+
+    /// The site that the function belongs to.
+    fn site(&self) -> &Site;
+
+    /// Answers a request.
+    fn answer(&self, request: &Request) -> impl Future<Output = Answer>;
+}
+
+/// A function's `main`: starts it, answers events until Lambda ends the process, and writes one line of log for each.
+/// No event makes it fail.
+pub async fn run<F: Function>() -> ExitCode {
+    // A panic's message can hold anything; its place cannot.
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("panicked at {}", panic.location().map(ToString::to_string).unwrap_or_default());
+    }));
+    let result = match F::from_env().await {
+        Ok(function) => answer_events(&function).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(line) => {
+            eprintln!("{line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn answer_events<F: Function>(function: &F) -> Result<(), Error> {
+    let level = Level::from_env();
+    let cold = Cell::new(true);
+    let cold = &cold;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        let start = Instant::now();
+        let event_or_none = Event::parse(event.payload.get());
+        let is_rest = matches!(event_or_none, Some(Event::Rest(_)));
+        let request = event_or_none.and_then(|event| event.into_request(function.site().base_path()));
+        let answer = match &request {
+            Some(request) => function.answer(request).await,
+            None => Answer::problem_details(&Problem::UNREADABLE, Outcome::refused("event")),
+        };
+        let request = request.unwrap_or_default();
+        let outcome = answer.outcome.clone();
+        let (status, headers, body) = answer.into_parts(&request, function.site());
+        let record = Record {
+            function: F::NAME,
+            request_id: &event.context.request_id,
+            method: known_method(&request.method),
+            route: request.route.as_ref().map_or("none", Route::pattern),
+            status: status.as_u16(),
+            duration: start.elapsed(),
+            cold: cold.replace(false),
+            timestamp: Timestamp::now().as_millisecond(),
+            outcome: &outcome,
+        };
+        record.write(level);
+        Ok::<_, Error>(Reply::new(is_rest, status, headers, body))
+    }))
+    .await
+}
+
+/// A method's name if it is one of the usual ones: any other is text from outside.
+fn known_method(method: &Method) -> &'static str {
+    ["GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"]
+        .into_iter()
+        .find(|known| method.as_str() == *known)
+        .unwrap_or("other")
+}
+
+impl Event {
+    fn parse(json: &str) -> Option<Self> {
+        // The first asks for `requestContext.http`, the second for `httpMethod`: no event is both.
+        let http = || serde_json::from_str(json).ok().map(Self::Http);
+        let rest = || serde_json::from_str(json).ok().map(Self::Rest);
+        http().or_else(rest)
+    }
+
+    /// `None` if the body is not the base64 that it is said to be.
+    ///
+    /// `lambda_http`'s own conversion is not used: it panics on a host, a forwarded protocol, a query or a body that it
+    /// cannot read.
+    fn into_request(self, base_path: &str) -> Option<Request> {
+        let (method, path, stage, headers, body, is_base64) = match self {
+            Self::Http(event) => {
+                let context = event.request_context;
+                let path = event.raw_path.or(context.http.path);
+                (context.http.method, path, context.stage, event.headers, event.body, event.is_base64_encoded)
+            }
+            Self::Rest(event) => {
+                let mut headers = event.multi_value_headers;
+                headers.extend(event.headers);
+                let stage = event.request_context.stage;
+                (event.http_method, event.path, stage, headers, event.body, event.is_base64_encoded)
+            }
+        };
+        let body = body.unwrap_or_default();
+        let body = if is_base64 { STANDARD.decode(body).ok()? } else { body.into_bytes() };
+        let route = Route::find(&path.unwrap_or_default(), stage.as_deref(), base_path);
+        Some(Request { method, route, headers, body })
+    }
+}
+
+impl Reply {
+    fn new(is_rest: bool, status: StatusCode, headers: HeaderMap, body: String) -> Self {
+        let (status_code, body) = (i64::from(status.as_u16()), Some(Body::Text(body)));
+        if is_rest {
+            let mut reply = ApiGatewayProxyResponse::default();
+            (reply.status_code, reply.headers, reply.body) = (status_code, headers, body);
+            Self::Rest(Box::new(reply))
+        } else {
+            let mut reply = ApiGatewayV2httpResponse::default();
+            (reply.status_code, reply.headers, reply.body) = (status_code, headers, body);
+            Self::Http(Box::new(reply))
+        }
+    }
+}

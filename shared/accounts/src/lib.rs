@@ -1,0 +1,27 @@
+//! Accounts with confirmed addresses: what the functions `create-account`, `confirm-email` and `change-email` share.
+//!
+//! From the outside in: [`lambda`] turns events into a [`request`] and an [`answer`] into what Lambda sends;
+//! [`form`], [`email_address`] and [`password`] parse what people type; [`users`] keeps a [`user`] in `DynamoDB`; [`links`]
+//! signs what [`mails`] say and [`mailer`] sends; [`site`], [`sender`], [`keys`] and [`aws`] come from [`settings`].
+
+pub mod answer;
+pub mod aws;
+pub mod clock;
+pub mod email_address;
+pub mod form;
+pub mod keys;
+pub mod lambda;
+pub mod links;
+pub mod log;
+pub mod mailer;
+pub mod mails;
+pub mod outcome;
+pub mod pages;
+pub mod password;
+pub mod request;
+pub mod sender;
+pub mod settings;
+pub mod site;
+pub mod unavailable;
+pub mod user;
+pub mod users;

@@ -1,0 +1,129 @@
+//! One structured line per request.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::outcome::{Metric, Outcome};
+
+/// The namespace of the metrics.
+const NAMESPACE: &str = "Accounts";
+
+/// A request, as the log shows it: nothing of it tells who made it.
+pub struct Record<'a> {
+    /// The function's name.
+    pub function: &'a str,
+    /// Lambda's id of the invocation.
+    pub request_id: &'a str,
+    /// The method, if it is one that the service knows.
+    pub method: &'a str,
+    /// The route's pattern.
+    pub route: &'a str,
+    /// The answer's status.
+    pub status: u16,
+    /// How long it took.
+    pub duration: Duration,
+    /// Whether it was the process' first.
+    pub cold: bool,
+    /// Milliseconds since 1970.
+    pub timestamp: i64,
+    /// What it came to.
+    pub outcome: &'a Outcome,
+}
+
+/// Which records are written: `AWS_LAMBDA_LOG_LEVEL`, as AWS documents it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Requests that nothing is wrong with.
+    Info,
+    /// Failures of a dependency.
+    Error,
+    /// Nothing that a request can come to.
+    Fatal,
+}
+
+impl Level {
+    /// Reads `AWS_LAMBDA_LOG_LEVEL`. What it does not know is `INFO`, as is nothing.
+    #[must_use]
+    pub fn from_env() -> Self {
+        match std::env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default().to_ascii_uppercase().as_str() {
+            "WARN" | "ERROR" => Self::Error,
+            "FATAL" => Self::Fatal,
+            _ => Self::Info,
+        }
+    }
+}
+
+impl Record<'_> {
+    /// Writes the record as one line of JSON, with its metrics in the embedded metric format
+    /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
+    pub fn write(&self, at_least: Level) {
+        if self.level() < at_least {
+            return;
+        }
+        if let Ok(line) = serde_json::to_string(self) {
+            println!("{line}");
+        }
+    }
+
+    fn level(&self) -> Level {
+        if self.outcome.failed { Level::Error } else { Level::Info }
+    }
+}
+
+impl Serialize for Record<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let outcome = self.outcome;
+        let mut record = serializer.serialize_map(None)?;
+        record.serialize_entry("level", if self.outcome.failed { "ERROR" } else { "INFO" })?;
+        record.serialize_entry("Function", self.function)?;
+        record.serialize_entry("request_id", self.request_id)?;
+        record.serialize_entry("method", self.method)?;
+        record.serialize_entry("route", self.route)?;
+        record.serialize_entry("status", &self.status)?;
+        record.serialize_entry("outcome", outcome.name)?;
+        if let Some(reason) = &outcome.reason {
+            record.serialize_entry("reason", reason)?;
+        }
+        record.serialize_entry("duration_us", &self.duration.as_micros())?;
+        record.serialize_entry("cold", &self.cold)?;
+        for (name, _, value) in &outcome.metrics {
+            record.serialize_entry(name, value)?;
+        }
+        if !outcome.metrics.is_empty() {
+            record.serialize_entry("_aws", &Metadata::of(self.timestamp, &outcome.metrics))?;
+        }
+        record.end()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    timestamp: i64,
+    cloud_watch_metrics: [Directive; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: [[&'static str; 1]; 1],
+    metrics: Vec<Definition>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Definition {
+    name: &'static str,
+    unit: &'static str,
+}
+
+impl Metadata {
+    fn of(timestamp: i64, metrics: &[Metric]) -> Self {
+        let metrics = metrics.iter().map(|&(name, unit, _)| Definition { name, unit }).collect();
+        let directive = Directive { namespace: NAMESPACE, dimensions: [["Function"]], metrics };
+        Self { timestamp, cloud_watch_metrics: [directive] }
+    }
+}

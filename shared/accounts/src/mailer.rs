@@ -1,0 +1,93 @@
+//! Mail, through SES.
+
+use std::time::Duration;
+
+use aws_sdk_sesv2::Client;
+use aws_sdk_sesv2::config::timeout::TimeoutConfig;
+use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageHeader};
+use aws_types::SdkConfig;
+
+use crate::email_address::EmailAddress;
+use crate::mails::Mail;
+use crate::sender::Sender;
+use crate::settings::{self, InvalidSetting};
+use crate::unavailable::Unavailable;
+use crate::users::{MailClaim, Users};
+
+/// How long SES may take. One time-out for the call and for a try: a try that timed out may have mailed, so it is not
+/// repeated.
+const TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Sends mail.
+pub struct Mailer {
+    client: Client,
+    from: String,
+    configuration_set: Option<String>,
+}
+
+impl Mailer {
+    /// Reads `SES_CONFIGURATION_SET`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSetting`] if it is not a configuration set's name.
+    pub fn from_env(config: &SdkConfig, sender: &Sender) -> Result<Self, InvalidSetting> {
+        const SET: &str = "the name of an SES configuration set: letters, digits, - and _";
+        let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        let name = |value: &str| value.bytes().all(is_name).then(|| value.to_owned());
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(TIMEOUT).operation_timeout(TIMEOUT);
+        let config = aws_sdk_sesv2::config::Builder::from(config).timeout_config(timeouts.build()).build();
+        Ok(Self {
+            client: Client::from_conf(config),
+            from: sender.mailbox(),
+            configuration_set: settings::optional("SES_CONFIGURATION_SET", SET, name)?,
+        })
+    }
+
+    /// Sends the mail that `claim` gives the right to; if that fails, gives the right back.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if SES does not take it, or does not say in time that it did.
+    pub async fn send_claimed(
+        &self,
+        users: &Users,
+        to: &EmailAddress,
+        claim: MailClaim,
+        mail: Mail,
+    ) -> Result<(), Unavailable> {
+        let sent = self.send(to, mail).await;
+        if sent.is_err() {
+            // If this fails too, the address waits for the cooldown; the cause to report is the first.
+            let _ = users.lift_claim(to, claim).await;
+        }
+        sent
+    }
+
+    /// Sends `mail` to one address.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if SES does not take it, or does not say in time that it did.
+    pub async fn send(&self, to: &EmailAddress, mail: Mail) -> Result<(), Unavailable> {
+        let message = message(mail).map_err(|_| Unavailable::new("SendEmail", "invalid request"))?;
+        self.client
+            .send_email()
+            .from_email_address(&self.from)
+            .destination(Destination::builder().to_addresses(to.as_str()).build())
+            .content(EmailContent::builder().simple(message).build())
+            .set_configuration_set_name(self.configuration_set.clone())
+            .send()
+            .await
+            .map_err(|error| Unavailable::from_sdk("SendEmail", &error))?;
+        Ok(())
+    }
+}
+
+fn message(mail: Mail) -> Result<Message, aws_sdk_sesv2::error::BuildError> {
+    let content = |data: String| Content::builder().data(data).charset("UTF-8").build();
+    let body = Body::builder().html(content(mail.html)?).text(content(mail.text)?).build();
+    // RFC 3834, 5: keeps vacation notices from answering.
+    let auto = MessageHeader::builder().name("Auto-Submitted").value("auto-generated").build()?;
+    Ok(Message::builder().subject(content(mail.subject)?).body(body).headers(auto).build())
+}

@@ -1,0 +1,51 @@
+//! Failures of what the service depends on.
+
+use std::fmt;
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+/// A dependency failed, and trying again later may help. Holds names only: an SDK error's own text can hold a row or an
+/// address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable {
+    operation: &'static str,
+    reason: String,
+}
+
+impl Unavailable {
+    /// `operation` failed for `reason`, which names no person.
+    #[must_use]
+    pub fn new(operation: &'static str, reason: impl Into<String>) -> Self {
+        Self { operation, reason: reason.into() }
+    }
+
+    /// The call that failed.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// What an SDK call came to, by the kind of failure and AWS' name of the error.
+    #[must_use]
+    pub fn from_sdk<E: ProvideErrorMetadata, R>(operation: &'static str, error: &SdkError<E, R>) -> Self {
+        let reason = match error {
+            SdkError::ConstructionFailure(_) => "invalid request",
+            SdkError::TimeoutError(_) => "timeout",
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => "timeout",
+            SdkError::DispatchFailure(_) => "no connection",
+            SdkError::ResponseError(_) => "unreadable answer",
+            SdkError::ServiceError(error) => error.err().code().unwrap_or("unknown error"),
+            _ => "unknown failure",
+        };
+        Self::new(operation, reason)
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.operation, self.reason)
+    }
+}
+
+impl std::error::Error for Unavailable {}

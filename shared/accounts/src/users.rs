@@ -1,0 +1,364 @@
+//! The users' table, and the life of a row.
+//!
+//! ```text
+//!            sign-up              sign-up               link + new password
+//!   absent ──────────▶ waiting ──────────▶ contested ─────────────────────▶ confirmed
+//!     ▲                  │ │                  │                               ▲
+//!     │     expired      │ └──────────────────┼───────────────────────────────┘
+//!     └──────────────────┴────────────────────┘              link
+//! ```
+//!
+//! What holds at all times, whatever runs at once, fails or is repeated:
+//!
+//! 1. A confirmed row stays confirmed, and its password is that of its only sign-up or of the reader of its mailbox.
+//! 2. A sign-up never changes a password; a second one makes the row contested, for good.
+//! 3. Of all who want to mail one address at one time, one holds the claim (`mailed_at`, `mail_claim`).
+//! 4. Every write is conditional on what was read, and is recognised if it is repeated because its answer was lost.
+//! 5. Attributes that are not ours are never touched.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_types::SdkConfig;
+use uuid::Uuid;
+
+use crate::clock;
+use crate::email_address::EmailAddress;
+use crate::password::PasswordHash;
+use crate::settings::{self, InvalidSetting};
+use crate::unavailable::Unavailable;
+use crate::user::{Item, Mailings, State, User};
+
+/// How long an unconfirmed row outlives its last link: seconds.
+const GRACE: u64 = 7 * 86_400;
+
+/// How often an operation looks at a row again because another one was quicker.
+const ROUNDS: usize = 8;
+
+const NOT_CONFIRMED: &str = "(attribute_not_exists(email_confirmed) OR email_confirmed <> :true)";
+const NOT_EXPIRED: &str = "(attribute_not_exists(expires_at) OR expires_at >= :now)";
+const NOT_CONTESTED: &str = "(attribute_not_exists(contested) OR contested <> :true)";
+
+/// The users.
+pub struct Users {
+    client: Client,
+    table: String,
+    /// Seconds between two mails to one address.
+    cooldown: u64,
+    /// Seconds that a link lives.
+    max_age: u64,
+}
+
+/// The right to send one mail to one address.
+#[derive(Debug)]
+pub struct MailClaim {
+    id: String,
+    before: Mailings,
+}
+
+/// What a sign-up came to; to the person all are the same.
+#[derive(Debug)]
+pub enum SignUp {
+    /// The address was free: a link is to be mailed.
+    New(MailClaim),
+    /// The address waits for its confirmation: a link is to be mailed, unless it has had enough mail.
+    Repeated(Option<MailClaim>),
+    /// The address has an account: a notice is to be mailed, unless it has had enough mail.
+    HasAccount(Option<MailClaim>),
+}
+
+/// What following a link came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// The address is confirmed now.
+    Done,
+    /// It has been before.
+    DoneBefore,
+    /// A password is to be chosen first.
+    NeedsPassword,
+    /// There is no such user, or not any more.
+    NoUser,
+}
+
+/// A write whose condition did not hold, with the row as it is; `None` if there is none.
+type Refused = Option<Item>;
+
+impl Users {
+    /// Reads `USERS_TABLE` and `RESEND_COOLDOWN`; `max_age` is that of links, in seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSetting`] names the variable that is missing or wrong.
+    pub fn from_env(config: &SdkConfig, max_age: u64) -> Result<Self, InvalidSetting> {
+        const TABLE: &str = "the name or ARN of a DynamoDB table";
+        const COOLDOWN: &str = "a whole number of seconds from 0 to 86400";
+        let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b);
+        let name = |value: &str| value.bytes().all(is_name).then(|| value.to_owned());
+        Ok(Self {
+            client: Client::new(config),
+            table: settings::required("USERS_TABLE", TABLE, name)?,
+            cooldown: settings::seconds("RESEND_COOLDOWN", COOLDOWN, 0..=86_400, 60)?,
+            max_age,
+        })
+    }
+
+    /// Signs up: makes a row, or makes a waiting one contested, and claims the mail if one is due.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if `DynamoDB` fails; signing up again completes the job.
+    pub async fn sign_up(&self, email: &EmailAddress, password: &PasswordHash) -> Result<SignUp, Unavailable> {
+        let id = Uuid::now_v7().to_string();
+        let mut row = None;
+        for _ in 0..ROUNDS {
+            let now = clock::now();
+            row = match row.as_ref().and_then(|item| User::from_item(item, now)) {
+                None => match self.create(email, password, &id, now).await? {
+                    Ok(()) => return Ok(SignUp::New(MailClaim { id, before: Mailings::default() })),
+                    Err(changed) => changed,
+                },
+                Some(user) => match self.claim_mail(email, &user, &id, now, Contest::Yes).await? {
+                    Ok(claim) if user.state == State::Confirmed => return Ok(SignUp::HasAccount(claim)),
+                    Ok(claim) => return Ok(SignUp::Repeated(claim)),
+                    Err(changed) => changed,
+                },
+            };
+        }
+        Err(Unavailable::new("UpdateItem", "contention"))
+    }
+
+    /// Confirms an address; with a new password also if the row is contested. One write, no read.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if `DynamoDB` fails; following the link again completes the job.
+    pub async fn confirm(
+        &self,
+        email: &EmailAddress,
+        password: Option<&PasswordHash>,
+    ) -> Result<Confirmation, Unavailable> {
+        let now = clock::now();
+        let (set, condition) = match password {
+            Some(_) => (", password_hash = :password", String::new()),
+            None => ("", format!(" AND {NOT_CONTESTED}")),
+        };
+        let update = self
+            .update(email)
+            .update_expression(format!(
+                "SET email_confirmed = :true, confirmed_at = :confirmed_at{set} REMOVE expires_at, contested"
+            ))
+            .condition_expression(format!(
+                "attribute_exists(email) AND {NOT_CONFIRMED} AND {NOT_EXPIRED}{condition}"
+            ))
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":now", number(now))
+            .expression_attribute_values(":confirmed_at", text(&clock::rfc3339(now)));
+        let update = match password {
+            Some(password) => update.expression_attribute_values(":password", text(password.as_str())),
+            None => update,
+        };
+        let Err(row) = send(update).await? else { return Ok(Confirmation::Done) };
+        // If this is our own write, whose answer was lost, then the row is confirmed, with the password that we chose.
+        Ok(match row.and_then(|item| User::from_item(&item, now)) {
+            None => Confirmation::NoUser,
+            Some(user) if user.state == State::Confirmed => Confirmation::DoneBefore,
+            Some(_) => Confirmation::NeedsPassword,
+        })
+    }
+
+    /// The user with this address.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if `DynamoDB` fails.
+    pub async fn find(&self, email: &EmailAddress) -> Result<Option<User>, Unavailable> {
+        let get = self.client.get_item().table_name(&self.table).key("email", text(email.as_str())).consistent_read(true);
+        let output = get.send().await.map_err(|error| Unavailable::from_sdk("GetItem", &error))?;
+        Ok(output.item.and_then(|item| User::from_item(&item, clock::now())))
+    }
+
+    /// Claims the mail with a fresh link for a row that waits; gives the row as well. `None` if there is nothing to mail.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if `DynamoDB` fails.
+    pub async fn claim_fresh_link(&self, email: &EmailAddress) -> Result<Option<(MailClaim, User)>, Unavailable> {
+        let id = Uuid::now_v7().to_string();
+        for _ in 0..ROUNDS {
+            let Some(user) = self.find(email).await?.filter(|user| user.state != State::Confirmed) else {
+                return Ok(None);
+            };
+            if let Ok(claim) = self.claim_mail(email, &user, &id, clock::now(), Contest::No).await? {
+                return Ok(claim.map(|claim| (claim, user)));
+            }
+        }
+        Err(Unavailable::new("UpdateItem", "contention"))
+    }
+
+    /// Gives back the right to a mail that could not be sent, so that the next request mails at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if `DynamoDB` fails; then the address has to wait for the cooldown.
+    pub async fn lift_claim(&self, email: &EmailAddress, claim: MailClaim) -> Result<(), Unavailable> {
+        let update = self.update(email).condition_expression("mail_claim = :claim");
+        let update = update.expression_attribute_values(":claim", text(&claim.id));
+        let MailClaim { before, .. } = claim;
+        let update = match (before.last, before.claim) {
+            (Some(last), Some(claim)) => update
+                .update_expression("SET mailed_at = :last, recent_mails = :recent, mail_claim = :before")
+                .expression_attribute_values(":last", number(last))
+                .expression_attribute_values(":recent", numbers(&before.recent))
+                .expression_attribute_values(":before", text(&claim)),
+            (Some(last), None) => update
+                .update_expression("SET mailed_at = :last REMOVE recent_mails, mail_claim")
+                .expression_attribute_values(":last", number(last)),
+            (None, _) => update.update_expression("REMOVE mailed_at, recent_mails, mail_claim"),
+        };
+        // A claim that is not ours any more needs no lifting.
+        send(update).await.map(|_| ())
+    }
+
+    /// Puts a new row in the place of none, or of one that has expired.
+    async fn create(
+        &self,
+        email: &EmailAddress,
+        password: &PasswordHash,
+        id: &str,
+        now: u64,
+    ) -> Result<Result<(), Refused>, Unavailable> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("email", text(email.as_str()))
+            .item("user_id", text(id))
+            .item("email_confirmed", AttributeValue::Bool(false))
+            .item("password_hash", text(password.as_str()))
+            .item("created_at", text(&clock::rfc3339(now)))
+            .item("mailed_at", number(now))
+            .item("recent_mails", numbers(&[now]))
+            .item("mail_claim", text(id))
+            .item("expires_at", self.expiry(now))
+            .condition_expression(format!("attribute_not_exists(email) OR (expires_at < :now AND {NOT_CONFIRMED})"))
+            .expression_attribute_values(":now", number(now))
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match put.send().await {
+            Ok(_) => Ok(Ok(())),
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+                let row = match error.into_err() {
+                    PutItemError::ConditionalCheckFailedException(failure) => failure.item,
+                    _ => None,
+                };
+                // Our own row: the answer was lost, and the SDK repeated the write.
+                let is_ours = row.as_ref().is_some_and(|item| item.get("user_id") == Some(&text(id)));
+                Ok(if is_ours { Ok(()) } else { Err(row) })
+            }
+            Err(error) => Err(Unavailable::from_sdk("PutItem", &error)),
+        }
+    }
+
+    /// Claims a mail to `user`, if the address has not had enough, and with [`Contest::Yes`] makes a waiting row contested.
+    /// At most one write, on condition that the row is as `user` was read.
+    async fn claim_mail(
+        &self,
+        email: &EmailAddress,
+        user: &User,
+        id: &str,
+        now: u64,
+        contest: Contest,
+    ) -> Result<Result<Option<MailClaim>, Refused>, Unavailable> {
+        let claimed = user.mailings.with_claim(id, now, self.cooldown);
+        let contests = contest == Contest::Yes && user.state == State::Waiting;
+        if claimed.is_none() && !contests {
+            return Ok(Ok(None));
+        }
+        let mut update = self.update(email).expression_attribute_values(":true", AttributeValue::Bool(true));
+        let mut conditions = Vec::new();
+        if user.state == State::Confirmed {
+            conditions.push("email_confirmed = :true");
+        } else {
+            conditions.extend(["attribute_exists(email)", NOT_CONFIRMED, NOT_EXPIRED]);
+            update = update.expression_attribute_values(":now", number(now));
+        }
+        let mut sets = Vec::new();
+        if contests {
+            sets.push("contested = :true");
+        }
+        if let Some(claimed) = &claimed {
+            sets.push("mailed_at = :mailed_at, recent_mails = :recent, mail_claim = :claim");
+            update = update
+                .expression_attribute_values(":mailed_at", number(now))
+                .expression_attribute_values(":recent", numbers(&claimed.recent))
+                .expression_attribute_values(":claim", text(id));
+            if user.expires {
+                sets.push("expires_at = :expires_at");
+                update = update.expression_attribute_values(":expires_at", self.expiry(now));
+            }
+            if let Some(last) = user.mailings.last {
+                conditions.push("mailed_at = :last");
+                update = update.expression_attribute_values(":last", number(last));
+            } else {
+                conditions.push("attribute_not_exists(mailed_at)");
+            }
+        }
+        let update = update
+            .update_expression(format!("SET {}", sets.join(", ")))
+            .condition_expression(conditions.join(" AND "));
+        let claim = claimed.map(|_| MailClaim { id: id.to_owned(), before: user.mailings.clone() });
+        Ok(match send(update).await? {
+            Ok(()) => Ok(claim),
+            // Our own claim: the answer was lost, and the SDK repeated the write.
+            Err(Some(row)) if Mailings::from_item(&row).claim.as_deref() == Some(id) => Ok(claim),
+            Err(row) => Err(row),
+        })
+    }
+
+    fn update(&self, email: &EmailAddress) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key("email", text(email.as_str()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    fn expiry(&self, mailed_at: u64) -> AttributeValue {
+        number(mailed_at.saturating_add(self.max_age).saturating_add(GRACE))
+    }
+}
+
+/// Whether a sign-up is behind a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contest {
+    Yes,
+    No,
+}
+
+async fn send(update: UpdateItemFluentBuilder) -> Result<Result<(), Refused>, Unavailable> {
+    match update.send().await {
+        Ok(_) => Ok(Ok(())),
+        Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+            Ok(Err(match error.into_err() {
+                UpdateItemError::ConditionalCheckFailedException(failure) => failure.item,
+                _ => None,
+            }))
+        }
+        Err(error) => Err(Unavailable::from_sdk("UpdateItem", &error)),
+    }
+}
+
+fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn numbers(numbers: &[u64]) -> AttributeValue {
+    AttributeValue::L(numbers.iter().copied().map(number).collect())
+}
