@@ -18,9 +18,11 @@ pub async fn build(
     release: bool,
 ) -> Result<HashMap<&'static str, PathBuf>, Error> {
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // The whole workspace's features, as the tests and `cargo lambda watch` build them: so the SDK is compiled once for
+    // all three.
     build
-        .arg("build")
-        .args(names.iter().flat_map(|name| ["--package", name]));
+        .args(["build", "--workspace"])
+        .args(names.iter().flat_map(|name| ["--bin", name]));
     if release {
         build.arg("--release");
     }
