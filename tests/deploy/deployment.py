@@ -1,9 +1,11 @@
 """A local AWS with the stack deployed into it, and a user's view of the two."""
 
+import contextlib
 import json
 import os
 import platform
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import boto3
 import requests
+from botocore.config import Config
 
 STACK = "accounts"
 SENDER = "no-reply@example.com"
@@ -41,11 +44,17 @@ class LocalAws:
                 env={**self.environment, **listen_here},
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
+
+    def ready(self) -> None:
+        """Waits until it answers."""
         eventually(lambda: requests.get(f"{self.endpoint}/_ministack/ready", timeout=5).ok)
 
     def client(self, service: str):
-        return boto3.client(service, endpoint_url=self.endpoint, aws_access_key_id="test", aws_secret_access_key="test")
+        # Some calls put a prefix before the host, which an IP address cannot have.
+        config = Config(inject_host_prefix=False)
+        return boto3.client(service, endpoint_url=self.endpoint, aws_access_key_id="test", aws_secret_access_key="test", config=config)
 
     def run(self, *command: str) -> None:
         """Runs a command against this AWS, and shows what it said if it fails."""
@@ -59,8 +68,11 @@ class LocalAws:
         return sorted((mail for mail in mails if address in mail["To"]), key=lambda mail: mail["Timestamp"])
 
     def stop(self) -> None:
+        """Ends it, and the functions that it started."""
         self._process.terminate()
         self._process.wait(timeout=30)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
 
 @dataclass
@@ -119,10 +131,12 @@ class Deployment:
         return self.aws.client("secretsmanager").get_secret_value(SecretId=self.outputs["SecretKeyArn"])["SecretString"]
 
     def restart_functions(self) -> None:
-        """A changed configuration makes Lambda start new instances."""
+        """An update of the configuration, even to what it is, makes Lambda start new instances."""
         client = self.aws.client("lambda")
         for name in ("CreateAccount", "ConfirmEmail", "ChangeEmail"):
-            client.update_function_configuration(FunctionName=self.resource(name), Description=f"restarted {time.time()}")
+            function = self.resource(name)
+            configuration = client.get_function_configuration(FunctionName=function)
+            client.update_function_configuration(FunctionName=function, Timeout=configuration["Timeout"])
 
 
 def eventually(probe, seconds: float = 30):
