@@ -8,4 +8,5 @@
 )]
 
 mod browser;
+mod events;
 mod world;
