@@ -130,6 +130,11 @@ class Deployment:
     def secret_key(self) -> str:
         return self.aws.client("secretsmanager").get_secret_value(SecretId=self.outputs["SecretKeyArn"])["SecretString"]
 
+    def log(self) -> list[str]:
+        """What the functions wrote."""
+        group = self.resource("FunctionLog")
+        return [event["message"] for event in self.aws.client("logs").filter_log_events(logGroupName=group)["events"]]
+
     def restart_functions(self) -> None:
         """An update of the configuration, even to what it is, makes Lambda start new instances."""
         client = self.aws.client("lambda")

@@ -127,6 +127,20 @@ def come_back(deployment, address, event):
         assert execution["status"] == "SUCCEEDED", execution
 
 
+def test_each_request_is_logged_and_counted_and_names_nobody(deployment):
+    link = deployment.sign_up("private@example.com")
+    deployment.request("GET", link)
+
+    eventually(lambda: any("Confirmed" in line for line in deployment.log()))
+    lines = deployment.log()
+    requests = [json.loads(line) for line in lines if line.startswith("{")]
+    functions = {deployment.resource(name) for name in ("CreateAccount", "ConfirmEmail", "ChangeEmail")}
+    # The name that the alarms and the dashboard ask for: the deployed one, so that two stacks do not count for each other.
+    assert {request["Function"] for request in requests} <= functions
+    text = "".join(lines)
+    assert "private" not in text and link.rpartition("/")[2] not in text
+
+
 def test_deploying_again_keeps_users_key_and_links(deployment):
     link = deployment.sign_up("patient@example.com")
     table, key = deployment.outputs["UsersTableName"], deployment.secret_key()
