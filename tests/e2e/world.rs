@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tests::{Fault, World};
+use tests::{Fault, World, join_all};
 
 #[tokio::test]
 async fn it_starts_empty_and_at_once() {
@@ -60,4 +60,21 @@ async fn a_service_that_is_told_to_fail_fails_and_counts_the_calls() {
     assert_eq!(answer.status, 503);
     assert!(!world.is_untouched());
     assert!(world.rows().is_empty());
+}
+
+#[tokio::test]
+async fn calls_of_many_processes_meet_at_the_store() {
+    let world = World::builder().processes(4).start().await;
+    world.function("create-account").warm_up(4).await.unwrap();
+    world.dynamodb.times(4, tests::ANY, Fault::together(4));
+
+    let form = [
+        ("email", "ada@example.com"),
+        ("password", "correct horse battery"),
+    ];
+    let answers = join_all((0..4).map(|_| world.post_form("/accounts/create", &form))).await;
+
+    assert!(answers.iter().all(|answer| answer.status == 303));
+    assert_eq!(world.rows().len(), 1);
+    assert_eq!(world.mails().len(), 1);
 }

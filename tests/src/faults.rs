@@ -354,3 +354,138 @@ fn error(status: u16, kind: &str, message: &str) -> Response<Full<Bytes>> {
         .insert("x-amzn-errortype", kind.parse().expect("a header"));
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use local::ses::Ses;
+    use std::time::Instant;
+    use tokio::time::timeout;
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    struct Service {
+        ses: Ses,
+        proxy: Proxy,
+    }
+
+    impl Service {
+        async fn start() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let ses = Ses::start(listener, None).unwrap();
+            let proxy = Proxy::start(ses.address()).await;
+            Self { ses, proxy }
+        }
+
+        /// The answer's status, or nothing if the connection was closed.
+        async fn send(&self) -> Option<u16> {
+            let mail = json!({
+                "FromEmailAddress": "a@example.com",
+                "Destination": { "ToAddresses": ["b@example.com"] },
+                "Content": { "Simple": { "Subject": { "Data": "Hello" } } },
+            });
+            let client = Client::builder(TokioExecutor::new()).build_http();
+            let uri = format!("{}/v2/email/outbound-emails", self.proxy.url());
+            let request = Request::post(uri)
+                .body(Full::<Bytes>::from(mail.to_string()))
+                .unwrap();
+            client
+                .request(request)
+                .await
+                .ok()
+                .map(|answer| answer.status().as_u16())
+        }
+
+        fn mails(&self) -> usize {
+            self.ses.mails().len()
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_pass_and_are_counted() {
+        let service = Service::start().await;
+
+        assert_eq!(service.send().await, Some(200));
+
+        assert_eq!(service.mails(), 1);
+        assert_eq!(service.proxy.calls("SendEmail"), 1);
+        assert_eq!(
+            service.proxy.requests(ANY)[0]["FromEmailAddress"],
+            "a@example.com"
+        );
+    }
+
+    #[tokio::test]
+    async fn orders_are_obeyed_as_often_as_told() {
+        let service = Service::start().await;
+        service.proxy.times(2, "SendEmail", Fault::throttled());
+        service.proxy.always("GetItem", Fault::Hang);
+
+        assert_eq!(service.send().await, Some(400));
+        assert_eq!(service.send().await, Some(400));
+        assert_eq!(service.send().await, Some(200));
+        assert_eq!(service.mails(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_answer_is_passed_on_and_a_dropped_call_is_not() {
+        let service = Service::start().await;
+        service.proxy.once(ANY, Fault::DropAnswer);
+        service.proxy.once(ANY, Fault::DropCall);
+
+        assert_eq!(service.send().await, None);
+        assert_eq!(service.mails(), 1);
+        assert_eq!(service.send().await, None);
+        assert_eq!(service.mails(), 1);
+    }
+
+    #[tokio::test]
+    async fn calls_hang_or_are_late() {
+        let service = Service::start().await;
+        service.proxy.always(ANY, Fault::Hang);
+        assert!(timeout(SHORT, service.send()).await.is_err());
+
+        service.proxy.heal();
+        service.proxy.once(ANY, Fault::Delay(SHORT));
+        let sent = Instant::now();
+        assert_eq!(service.send().await, Some(200));
+        assert!(sent.elapsed() >= SHORT);
+    }
+
+    #[tokio::test]
+    async fn calls_wait_for_each_other() {
+        let service = Service::start().await;
+        service.proxy.times(2, ANY, Fault::together(2));
+
+        assert!(
+            timeout(SHORT, service.send()).await.is_err(),
+            "the first one waits"
+        );
+        assert_eq!(
+            service.send().await,
+            Some(200),
+            "until the second one arrives"
+        );
+    }
+
+    #[tokio::test]
+    async fn something_else_happens_in_between() {
+        let service = Service::start().await;
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        for hook in [Fault::before as fn(_) -> _, Fault::after] {
+            let (seen, ses) = (Arc::clone(&seen), service.ses.clone());
+            service.proxy.once(
+                ANY,
+                hook(move || {
+                    seen.lock().unwrap().push(ses.mails().len());
+                    std::future::ready(())
+                }),
+            );
+        }
+
+        service.send().await;
+        service.send().await;
+
+        assert_eq!(*seen.lock().unwrap(), [0, 2]);
+    }
+}

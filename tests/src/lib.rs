@@ -36,6 +36,7 @@ mod world;
 pub use browser::Browser;
 pub use events::event;
 pub use faults::{ANY, Fault, Proxy};
+pub use futures_util::future::join_all;
 pub use local::answer::Answer;
 pub use local::event::Source;
 pub use mail::Mail;
