@@ -424,3 +424,16 @@ def test_the_dashboard_is_json(resources):
     body = the(resources, "AWS::CloudWatch::Dashboard")["DashboardBody"]
 
     assert len(json.loads(body["Fn::Sub"])["widgets"]) == 8
+
+
+def test_every_metric_that_is_watched_is_written(root, template):
+    text = json.dumps(template)
+    watched = {
+        *re.findall(r'\[\\"Accounts\\", \\"(\w+)\\"', text),
+        *re.findall(r'SUM\(\\"(\w+)\\"\) FROM SCHEMA\(\\"Accounts\\", \\"Function\\"', text),
+        *re.findall(r'"Namespace": "Accounts", "MetricName": "(\w+)"', text),
+    }
+    code = "".join(path.read_text() for folder in ("functions", "shared") for path in (root / folder).rglob("src/*.rs"))
+
+    assert watched == {"SignedUp", "Confirmed", "ConfirmedAfter", "EmailChanged", "MailFailed", "Refused", "Unavailable", "FallbackKey"}
+    assert {name for name in watched if f'"{name}"' not in code} == set()
