@@ -1,6 +1,10 @@
 //! Events as AWS sends them, and events that nobody should send.
 
-use tests::{World, event};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use tests::{Source, World, event};
+
+use crate::steps::{ADA, PASSWORD, is_confirmed, sign_up};
 
 #[tokio::test]
 async fn every_kind_of_event_signs_up() {
@@ -44,4 +48,128 @@ async fn no_event_ends_the_process() {
         }
     }
     assert!(world.is_untouched());
+}
+
+/// Each kind of event, with the stages that it can have.
+const SOURCES: [(Source, &str); 6] = [
+    (Source::HttpApi, "$default"),
+    (Source::HttpApi, "prod"),
+    (Source::HttpApiPayload1, "$default"),
+    (Source::HttpApiPayload1, "prod"),
+    (Source::RestApi, "prod"),
+    (Source::FunctionUrl, "$default"),
+];
+
+#[tokio::test]
+async fn every_kind_of_event_leads_from_the_form_to_the_confirmed_address() {
+    let world = World::builder()
+        .setting("RESEND_COOLDOWN", "0")
+        .start()
+        .await;
+
+    for (source, stage) in SOURCES {
+        let what = format!("{source:?} {stage}");
+        world.delete_row(ADA);
+        let request = |method, path: &str| {
+            let request = world.request(method, path);
+            request.source(source).stage(stage)
+        };
+        let fields = [("email", ADA), ("password", PASSWORD)];
+
+        let form = request("GET", "/accounts/create").send().await;
+        let sent = request("POST", "/accounts/create").form(&fields);
+        let sent = sent.send().await;
+        let created = request("GET", "/accounts/created").send().await;
+        let link = world.mail_to(ADA).link();
+        let followed = request("GET", &link).send().await;
+        let confirmed = request("GET", "/accounts/confirmed").send().await;
+        let unknown = request("GET", "/accounts/nothing").function("confirm-email");
+        let unknown = unknown.send().await;
+
+        assert_eq!([form.status, sent.status], [200, 303], "{what}");
+        assert_eq!([created.status, confirmed.status], [200, 200], "{what}");
+        assert_eq!([followed.status, unknown.status], [303, 404], "{what}");
+        assert!(is_confirmed(&world, ADA), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_base_path_is_part_of_the_links_and_may_be_part_of_the_path() {
+    let world = World::builder()
+        .setting("BASE_URL", "https://example.com/my/app")
+        .start()
+        .await;
+    sign_up(&world, ADA).await;
+    let token = world.mail_to(ADA).token();
+    let link = world.mail_to(ADA).link();
+    assert_eq!(
+        link,
+        format!("https://example.com/my/app/accounts/confirm/{token}")
+    );
+
+    for (source, stage) in SOURCES {
+        for base in ["", "/my/app"] {
+            let path = format!("{base}/accounts/confirm/{token}");
+            let request = world.request("GET", &path).function("confirm-email");
+
+            let answer = request.source(source).stage(stage).send().await;
+
+            assert_eq!(answer.status, 303, "{source:?} {stage} {path}");
+            assert_eq!(
+                answer.header("location"),
+                Some("https://example.com/my/app/accounts/confirmed")
+            );
+        }
+        let path = format!("/other/accounts/confirm/{token}");
+        let request = world.request("GET", &path).function("confirm-email");
+        let elsewhere = request.source(source).stage(stage).send().await;
+        assert_eq!(elsewhere.status, 404, "{source:?} {stage}");
+    }
+}
+
+#[tokio::test]
+async fn a_stage_named_like_a_part_of_the_path_does_no_harm() {
+    for (base, stage) in [
+        ("https://example.com", "accounts"),
+        ("https://example.com/prod", "prod"),
+        ("https://example.com/accounts", "accounts"),
+    ] {
+        let world = World::builder().setting("BASE_URL", base).start().await;
+
+        let request = world.request("GET", "/accounts/create").stage(stage);
+
+        assert_eq!(request.send().await.status, 200, "{base} {stage}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_read_with_and_without_base64() {
+    let form = "email=ada%40example.com&password=correct+horse+battery";
+    let json = r#"{"email":"ada@example.com","password":"correct horse battery"}"#;
+    for (content_type, body, status) in [
+        ("application/x-www-form-urlencoded", form, 303),
+        ("application/json", json, 202),
+    ] {
+        for (source, stage) in SOURCES {
+            for is_base64 in [false, true] {
+                let world = World::start().await;
+                let request = world.request("POST", "/accounts/create");
+                let request = request.header("content-type", content_type).body(body);
+                let (function, mut event) = request.source(source).stage(stage).event();
+                let text = if is_base64 {
+                    BASE64.encode(body)
+                } else {
+                    body.to_owned()
+                };
+                event["body"] = text.into();
+                event["isBase64Encoded"] = is_base64.into();
+
+                let answer = world.invoke(&function, &event).await;
+
+                let what = format!("{source:?} {stage} {content_type} {is_base64}");
+                assert_eq!(answer.status, status, "{what}: {}", answer.text());
+                assert!(world.row(ADA).is_some(), "{what}");
+            }
+        }
+    }
 }

@@ -8,5 +8,10 @@
 )]
 
 mod browser;
+mod cross_site;
 mod events;
+mod faults;
+mod routes;
+mod sign_up;
+mod steps;
 mod world;
