@@ -29,7 +29,7 @@ PERMISSIONS = {
         ("dynamodb:UpdateItem", USERS),
     },
     "ConfirmEmailRole": {
-        ("dynamodb:ConditionCheckItem", USERS),
+        ("dynamodb:BatchGetItem", USERS),
         ("dynamodb:DeleteItem", USERS),
         ("dynamodb:GetItem", USERS),
         ("dynamodb:PutItem", USERS),
@@ -37,6 +37,7 @@ PERMISSIONS = {
     },
     "ChangeEmailRole": {
         ("dynamodb:GetItem", USERS),
+        ("dynamodb:PutItem", USERS),
         ("dynamodb:UpdateItem", USERS),
     },
     "MarkUndeliverableRole": {("dynamodb:UpdateItem", USERS)},
