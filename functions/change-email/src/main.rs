@@ -1,2 +1,8 @@
-//! Lambda function.
-fn main() {}
+//! The Lambda function `change-email`.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    accounts::lambda::run::<change_email::ChangeEmail>().await
+}

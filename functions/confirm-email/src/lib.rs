@@ -1,4 +1,6 @@
-//! Following a link: confirming an address, choosing a password, asking for a fresh link.
+//! Following a link: confirming an address, choosing a password, asking for a fresh link, changing an address.
+
+mod change;
 
 use std::error::Error;
 
@@ -61,7 +63,14 @@ impl Function for ConfirmEmail {
         let mailer = Mailer::from_env(&config, &sender)?;
         let confirm_on = settings::optional("CONFIRM_ON", "visit or button", ConfirmOn::parse)?;
         let links = Links::from_env(&config, Use::SignAndVerify, &site, max_age).await?;
-        Ok(Self { site, users, links, mailer, max_age, confirm_on: confirm_on.unwrap_or(ConfirmOn::Visit) })
+        Ok(Self {
+            site,
+            users,
+            links,
+            mailer,
+            max_age,
+            confirm_on: confirm_on.unwrap_or(ConfirmOn::Visit),
+        })
     }
 
     fn site(&self) -> &Site {
@@ -75,7 +84,12 @@ impl Function for ConfirmEmail {
             Ok(Route::Confirm { token }) => self.follow(request, token).await,
             Ok(Route::Confirmed) => {
                 let html = || pages::confirmed(site);
-                Ok(Answer::message(request, "Your address is confirmed.", html, Outcome::named("confirmed-page")))
+                Ok(Answer::message(
+                    request,
+                    "Your address is confirmed.",
+                    html,
+                    Outcome::named("confirmed-page"),
+                ))
             }
             Ok(_) => Err(Problem::NOT_FOUND.into()),
         };
@@ -89,17 +103,30 @@ impl ConfirmEmail {
         if !is_post && request.is_prefetch() {
             return Err(Problem::PREFETCH.into());
         }
-        let form = if is_post { Form::read(request, &["password"])? } else { Form::default() };
+        let form = if is_post {
+            Form::read(request, &["password"])?
+        } else {
+            Form::default()
+        };
         let link = self.links.read(token).await.ok_or(Problem::INVALID_LINK)?;
 
-        let Purpose::SignUp(email) = &link.purpose else { return Err(Problem::INVALID_LINK.into()) };
-        if link.expired {
-            return if is_post { self.send_fresh_link(request, email).await } else { Ok(self.expired(request)) };
-        }
-        if is_post || (request.method == Method::GET && self.confirm_on == ConfirmOn::Visit) {
-            self.confirm(request, &link, email, &form).await
-        } else {
-            self.show(request, email).await
+        let confirms =
+            is_post || (request.method == Method::GET && self.confirm_on == ConfirmOn::Visit);
+        match &link.purpose {
+            Purpose::SignUp(email) if link.expired && is_post => {
+                self.send_fresh_link(request, email).await
+            }
+            Purpose::SignUp(_) if link.expired => Ok(self.expired(request)),
+            Purpose::SignUp(email) if confirms => self.confirm(request, &link, email, &form).await,
+            Purpose::SignUp(email) => self.show(request, email).await,
+            // A fresh link would need a fresh proof of the password.
+            Purpose::Change { .. } if link.expired => Err(Problem::EXPIRED_CHANGE.into()),
+            Purpose::Change { old, new } if confirms => {
+                self.change(link.date_signed, old, new).await
+            }
+            Purpose::Change { old, new } => {
+                self.show_change(request, link.date_signed, old, new).await
+            }
         }
     }
 
@@ -123,10 +150,21 @@ impl ConfirmEmail {
         };
         match self.users.confirm(email, password_hash.as_ref()).await? {
             Confirmation::Done => {
-                #[expect(clippy::cast_precision_loss, reason = "an age in seconds is far below 2^52")]
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "an age in seconds is far below 2^52"
+                )]
                 let age = clock::now().saturating_sub(link.date_signed) as f64;
-                let outcome = Outcome::named("confirmed").counting("Confirmed").measuring("ConfirmedAfter", "Seconds", age);
-                let outcome = if link.by_older_key { outcome.counting("FallbackKey") } else { outcome };
+                let outcome = Outcome::named("confirmed").counting("Confirmed").measuring(
+                    "ConfirmedAfter",
+                    "Seconds",
+                    age,
+                );
+                let outcome = if link.by_older_key {
+                    outcome.counting("FallbackKey")
+                } else {
+                    outcome
+                };
                 Ok(Answer::redirect(&self.site.sign_in_url, outcome))
             }
             Confirmation::DoneBefore => Ok(self.confirmed_before()),
@@ -138,15 +176,25 @@ impl ConfirmEmail {
     /// What following the link would lead to, without following it.
     async fn show(&self, request: &Request, email: &EmailAddress) -> Result<Answer, Refusal> {
         match self.users.find(email).await?.map(|user| user.state) {
-            None => Err(Problem::INVALID_LINK.into()),
+            None | Some(State::Reserved) => Err(Problem::INVALID_LINK.into()),
             Some(State::Confirmed) => Ok(self.confirmed_before()),
             Some(State::Contested) => Ok(self.choose_password(request)),
-            Some(State::Waiting) if self.confirm_on == ConfirmOn::Visit => {
-                Ok(Answer::redirect(&self.site.sign_in_url, Outcome::named("head")))
-            }
-            Some(State::Waiting) => {
+            Some(State::Waiting) => Ok(self.would_confirm(request)),
+        }
+    }
+
+    /// The answer to a `GET` or `HEAD` that would confirm if it did not have to change nothing.
+    fn would_confirm(&self, request: &Request) -> Answer {
+        match self.confirm_on {
+            ConfirmOn::Visit => Answer::redirect(&self.site.sign_in_url, Outcome::named("head")),
+            ConfirmOn::Button => {
                 let html = || pages::confirm(&self.site);
-                Ok(Answer::message(request, "Post to this URL to confirm.", html, Outcome::named("button")))
+                Answer::message(
+                    request,
+                    "Post to this URL to confirm.",
+                    html,
+                    Outcome::named("button"),
+                )
             }
         }
     }
@@ -171,13 +219,23 @@ impl ConfirmEmail {
     }
 
     /// The holder of an expired token reads the mailbox; whether the mail goes out is not shown all the same.
-    async fn send_fresh_link(&self, request: &Request, email: &EmailAddress) -> Result<Answer, Refusal> {
+    async fn send_fresh_link(
+        &self,
+        request: &Request,
+        email: &EmailAddress,
+    ) -> Result<Answer, Refusal> {
         let mut outcome = Outcome::named("fresh-link");
         if let Some((claim, user)) = self.users.claim_fresh_link(email).await? {
             let url = self.links.confirm_sign_up(email).await?;
-            let signed_up = user.created_at.as_deref().and_then(clock::parse_rfc3339).unwrap_or_else(clock::now);
+            let signed_up = user
+                .created_at
+                .as_deref()
+                .and_then(clock::parse_rfc3339)
+                .unwrap_or_else(clock::now);
             let mail = Mail::confirm(&self.site, &url, signed_up, self.max_age);
-            self.mailer.send_claimed(&self.users, email, claim, mail).await?;
+            self.mailer
+                .send_claimed(&self.users, email, claim, mail)
+                .await?;
             outcome = outcome.counting("MailSent");
         }
         Ok(Answer::accepted(request, &self.site.index_url, outcome))

@@ -40,7 +40,13 @@ impl Function for CreateAccount {
         let users = Users::from_env(&config, max_age)?;
         let mailer = Mailer::from_env(&config, &sender)?;
         let links = Links::from_env(&config, Use::Sign, &site, max_age).await?;
-        Ok(Self { site, users, links, mailer, max_age })
+        Ok(Self {
+            site,
+            users,
+            links,
+            mailer,
+            max_age,
+        })
     }
 
     fn site(&self) -> &Site {
@@ -52,12 +58,19 @@ impl Function for CreateAccount {
         let answer = match request.admit(site) {
             Err(answer) => return answer,
             Ok(Route::Create) if request.method == Method::POST => self.sign_up(request).await,
-            Ok(Route::Create) => {
-                Ok(Answer::page(StatusCode::OK, pages::sign_up(site, "", &[]), Outcome::named("form")))
-            }
+            Ok(Route::Create) => Ok(Answer::page(
+                StatusCode::OK,
+                pages::sign_up(site, "", &[]),
+                Outcome::named("form"),
+            )),
             Ok(Route::Created) => {
                 let html = || pages::created(site);
-                Ok(Answer::message(request, "Look into your inbox.", html, Outcome::named("created")))
+                Ok(Answer::message(
+                    request,
+                    "Look into your inbox.",
+                    html,
+                    Outcome::named("created"),
+                ))
             }
             Ok(_) => Err(Problem::NOT_FOUND.into()),
         };
@@ -71,9 +84,14 @@ impl CreateAccount {
         let (email, password) = match (form.email("email"), form.new_password("password")) {
             (Ok(email), Ok(password)) => (email, password),
             (email, password) => {
-                let errors: Vec<_> = [email.err(), password.err()].into_iter().flatten().collect();
+                let errors: Vec<_> = [email.err(), password.err()]
+                    .into_iter()
+                    .flatten()
+                    .collect();
                 let typed = form.text("email").unwrap_or_default();
-                return Ok(Answer::invalid(request, &errors, || pages::sign_up(&self.site, typed, &errors)));
+                return Ok(Answer::invalid(request, &errors, || {
+                    pages::sign_up(&self.site, typed, &errors)
+                }));
             }
         };
         // Before the address is looked up, so that it takes the same time for every address.
@@ -87,18 +105,25 @@ impl CreateAccount {
 
     async fn mail(&self, email: &EmailAddress, sign_up: SignUp) -> Result<Outcome, Unavailable> {
         let now = clock::now();
-        let (outcome, claim, mail) = match sign_up {
-            SignUp::New(claim) => {
-                (Outcome::named("signed-up").counting("SignedUp"), claim, self.confirmation(email, now).await?)
-            }
-            SignUp::Repeated(Some(claim)) => (Outcome::named("repeated"), claim, self.confirmation(email, now).await?),
-            SignUp::HasAccount(Some(claim)) => {
-                (Outcome::named("has-account"), claim, Mail::account_exists(&self.site, now))
-            }
-            SignUp::Repeated(None) => return Ok(Outcome::named("repeated")),
-            SignUp::HasAccount(None) => return Ok(Outcome::named("has-account")),
+        let (outcome, claim, has_account) = match sign_up {
+            SignUp::New(claim) => (
+                Outcome::named("signed-up").counting("SignedUp"),
+                claim,
+                false,
+            ),
+            SignUp::Repeated(claim) => (Outcome::named("repeated"), claim, false),
+            SignUp::HasAccount(claim) => (Outcome::named("has-account"), claim, true),
         };
-        self.mailer.send_claimed(&self.users, email, claim, mail).await?;
+        let Some(claim) = claim else {
+            return Ok(outcome);
+        };
+        let mail = match has_account {
+            true => Mail::account_exists(&self.site, now),
+            false => self.confirmation(email, now).await?,
+        };
+        self.mailer
+            .send_claimed(&self.users, email, claim, mail)
+            .await?;
         Ok(outcome.counting("MailSent"))
     }
 

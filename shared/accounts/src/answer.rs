@@ -101,6 +101,21 @@ impl Problem {
         advice: "Post to this URL to get a fresh one.",
         reason: "expired",
     };
+    /// The same, of a change of address.
+    pub const EXPIRED_CHANGE: Self = Self {
+        status: StatusCode::NOT_FOUND,
+        title: "This link has expired",
+        advice: "Nothing has changed. Ask for the change of address once more.",
+        reason: "expired",
+    };
+    /// A genuine link to a change of address that cannot be made any more.
+    pub const OUTLIVED_CHANGE: Self = Self {
+        status: StatusCode::NOT_FOUND,
+        title: "This link is not valid any more",
+        advice: "Only the newest request to change an address counts, and only until the password changes. If you still \
+                 want the change, ask for it once more.",
+        reason: "outlived-link",
+    };
     const UNAVAILABLE: Self = Self {
         status: StatusCode::SERVICE_UNAVAILABLE,
         title: "This is not possible at the moment",
@@ -161,7 +176,12 @@ struct Message<'a> {
 
 impl Answer {
     fn new(status: StatusCode, outcome: Outcome) -> Self {
-        Self { status, headers: Vec::new(), body: String::new(), outcome }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: String::new(),
+            outcome,
+        }
     }
 
     fn with(mut self, name: HeaderName, value: impl Into<Cow<'static, str>>) -> Self {
@@ -172,12 +192,18 @@ impl Answer {
     /// A page, with its own status.
     #[must_use]
     pub fn page(status: StatusCode, html: String, outcome: Outcome) -> Self {
-        let mut answer = Self::new(status, outcome).with(header::CONTENT_TYPE, "text/html; charset=utf-8");
+        let mut answer =
+            Self::new(status, outcome).with(header::CONTENT_TYPE, "text/html; charset=utf-8");
         answer.body = html;
         answer
     }
 
-    fn json(status: StatusCode, content_type: &'static str, body: &impl Serialize, outcome: Outcome) -> Self {
+    fn json(
+        status: StatusCode,
+        content_type: &'static str,
+        body: &impl Serialize,
+        outcome: Outcome,
+    ) -> Self {
         let mut answer = Self::new(status, outcome).with(header::CONTENT_TYPE, content_type);
         // These types have string keys and no maps of their own: serialising them cannot fail.
         answer.body = serde_json::to_string(body).unwrap_or_default();
@@ -186,9 +212,19 @@ impl Answer {
 
     /// A page for browsers, or the same said in JSON.
     #[must_use]
-    pub fn message(request: &Request, message: &str, html: impl FnOnce() -> String, outcome: Outcome) -> Self {
+    pub fn message(
+        request: &Request,
+        message: &str,
+        html: impl FnOnce() -> String,
+        outcome: Outcome,
+    ) -> Self {
         if request.wants_json() {
-            Self::json(StatusCode::OK, "application/json", &Message { message }, outcome)
+            Self::json(
+                StatusCode::OK,
+                "application/json",
+                &Message { message },
+                outcome,
+            )
         } else {
             Self::page(StatusCode::OK, html(), outcome)
         }
@@ -204,7 +240,9 @@ impl Answer {
     #[must_use]
     pub fn accepted(request: &Request, url: &str, outcome: Outcome) -> Self {
         if request.wants_json() {
-            let message = Message { message: "Look into your inbox." };
+            let message = Message {
+                message: "Look into your inbox.",
+            };
             Self::json(StatusCode::ACCEPTED, "application/json", &message, outcome)
         } else {
             Self::redirect(url, outcome)
@@ -240,18 +278,33 @@ impl Answer {
             detail: problem.advice,
             errors: Vec::new(),
         };
-        Self::json(problem.status, "application/problem+json", &details, outcome)
+        Self::json(
+            problem.status,
+            "application/problem+json",
+            &details,
+            outcome,
+        )
     }
 
     /// Input that cannot be accepted: the form again, or problem details that point at the fields.
     #[must_use]
-    pub fn invalid(request: &Request, errors: &[FieldError], form: impl FnOnce() -> String) -> Self {
-        let (status, outcome) = (StatusCode::UNPROCESSABLE_ENTITY, Outcome::refused("invalid-input"));
+    pub fn invalid(
+        request: &Request,
+        errors: &[FieldError],
+        form: impl FnOnce() -> String,
+    ) -> Self {
+        let (status, outcome) = (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Outcome::refused("invalid-input"),
+        );
         if !request.wants_json() {
             return Self::page(status, form(), outcome);
         }
         let pointer = |field| format!("#/{field}");
-        let errors = errors.iter().map(|error| ErrorDetail { detail: error.advice, pointer: pointer(error.field) });
+        let errors = errors.iter().map(|error| ErrorDetail {
+            detail: error.advice,
+            pointer: pointer(error.field),
+        });
         let details = ProblemDetails {
             status: status.as_u16(),
             title: "Some fields are not valid",
@@ -263,7 +316,8 @@ impl Answer {
 
     /// A dependency failed: `503`, to be tried again.
     fn unavailable(request: &Request, site: &Site, cause: &Unavailable) -> Self {
-        let mut answer = Self::problem(request, site, &Problem::UNAVAILABLE).with(header::RETRY_AFTER, "60");
+        let mut answer =
+            Self::problem(request, site, &Problem::UNAVAILABLE).with(header::RETRY_AFTER, "60");
         answer.outcome = Outcome::unavailable(cause);
         answer
     }
@@ -301,7 +355,10 @@ impl Answer {
             }
         };
         set(header::CACHE_CONTROL, "no-store");
-        set(header::CONTENT_SECURITY_POLICY, site.content_security_policy());
+        set(
+            header::CONTENT_SECURITY_POLICY,
+            site.content_security_policy(),
+        );
         set(header::REFERRER_POLICY, "same-origin");
         set(header::VARY, "Origin");
         set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -310,9 +367,16 @@ impl Answer {
         }
         if let Some(origin) = request.allowed_origin(site) {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
+            headers.insert(
+                ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static("retry-after"),
+            );
         }
-        let body = if request.method == Method::HEAD { String::new() } else { self.body };
+        let body = if request.method == Method::HEAD {
+            String::new()
+        } else {
+            self.body
+        };
         (self.status, headers, body)
     }
 }

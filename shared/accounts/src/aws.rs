@@ -38,7 +38,10 @@ pub fn config() -> Result<SdkConfig, InvalidSetting> {
     let trust = trust_store(&region)?;
     let tls = TlsContext::builder().with_trust_store(trust).build();
     let tls = tls.map_err(|_| InvalidSetting::new("AWS_CA_BUNDLE", CA_BUNDLE))?;
-    let http = Builder::new().tls_provider(Provider::rustls(CryptoMode::AwsLc)).tls_context(tls).build_https();
+    let http = Builder::new()
+        .tls_provider(Provider::rustls(CryptoMode::AwsLc))
+        .tls_context(tls)
+        .build_https();
     let endpoint = settings::optional("AWS_ENDPOINT_URL", ENDPOINT, |url| endpoint_url(url))?;
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -46,7 +49,11 @@ pub fn config() -> Result<SdkConfig, InvalidSetting> {
         .credentials_provider(SharedCredentialsProvider::new(credentials()?))
         .http_client(http)
         .sleep_impl(TokioSleep::new())
-        .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)))
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(3)
+                .with_initial_backoff(Duration::from_millis(50)),
+        )
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(ATTEMPT_TIMEOUT)
@@ -72,7 +79,12 @@ fn endpoint_url(url: &str) -> Option<String> {
 
 fn region() -> Result<String, InvalidSetting> {
     const EXPECTED: &str = "an AWS region, for example eu-central-1";
-    let name = |value: &str| value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-').then(|| value.to_owned());
+    let name = |value: &str| {
+        value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            .then(|| value.to_owned())
+    };
     match settings::optional("AWS_REGION", EXPECTED, name)? {
         Some(region) => Ok(region),
         None => settings::required("AWS_DEFAULT_REGION", EXPECTED, name)
@@ -99,18 +111,24 @@ fn switch(variable: &'static str) -> Result<bool, InvalidSetting> {
 }
 
 fn ignores_configured_endpoints() -> bool {
-    std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_ok_and(|value| value.eq_ignore_ascii_case("true"))
+    std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+        .is_ok_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Whom to believe: `AWS_CA_BUNDLE` alone if it is set; Amazon's own roots for Amazon's own endpoints; the system's roots
 /// for whatever else is configured, and for partitions whose certificates Amazon's published roots may not have signed.
 fn trust_store(region: &str) -> Result<TrustStore, InvalidSetting> {
     if let Some(bundle) = settings::optional("AWS_CA_BUNDLE", CA_BUNDLE, read_ca_bundle)? {
-        return Ok(bundle.into_iter().fold(TrustStore::empty(), TrustStore::with_pem_certificate));
+        return Ok(bundle
+            .into_iter()
+            .fold(TrustStore::empty(), TrustStore::with_pem_certificate));
     }
-    let has_own_endpoints = std::env::vars_os()
-        .any(|(name, value)| !value.is_empty() && name.to_string_lossy().starts_with("AWS_ENDPOINT_URL"));
-    let is_other_partition = ["cn-", "us-iso", "eu-iso", "eusc-"].iter().any(|prefix| region.starts_with(prefix));
+    let has_own_endpoints = std::env::vars_os().any(|(name, value)| {
+        !value.is_empty() && name.to_string_lossy().starts_with("AWS_ENDPOINT_URL")
+    });
+    let is_other_partition = ["cn-", "us-iso", "eu-iso", "eusc-"]
+        .iter()
+        .any(|prefix| region.starts_with(prefix));
     if has_own_endpoints || is_other_partition {
         return Ok(TrustStore::default());
     }
@@ -126,7 +144,11 @@ fn read_ca_bundle(path: &str) -> Option<Vec<String>> {
         certificate.is_ok_and(|certificate| webpki::anchor_from_trusted_cert(&certificate).is_ok())
     };
     let pem = std::fs::read_to_string(path).ok()?;
-    let usable: Vec<_> = pem.split_inclusive(END).filter(is_usable).map(str::to_owned).collect();
+    let usable: Vec<_> = pem
+        .split_inclusive(END)
+        .filter(is_usable)
+        .map(str::to_owned)
+        .collect();
     (!usable.is_empty()).then_some(usable)
 }
 
@@ -141,6 +163,8 @@ impl LoadServiceConfig for ServiceEndpoints {
             return None;
         }
         let service = key.service_id().to_ascii_uppercase().replace(' ', "_");
-        std::env::var(format!("{}_{service}", key.env())).ok().and_then(|url| endpoint_url(&url))
+        std::env::var(format!("{}_{service}", key.env()))
+            .ok()
+            .and_then(|url| endpoint_url(&url))
     }
 }

@@ -65,8 +65,11 @@ impl fmt::Debug for EmailAddress {
 
 /// RFC 5322, 3.2.3: one or more atoms of `atext`, separated by single dots.
 fn is_dot_atom(local: &str) -> bool {
-    let is_atext = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte);
-    local.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))
+    let is_atext =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte);
+    local
+        .split('.')
+        .all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))
 }
 
 #[cfg(test)]
@@ -75,7 +78,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn canonical(text: &str) -> Option<String> {
-        EmailAddress::parse(text).ok().map(|address| address.as_str().to_owned())
+        EmailAddress::parse(text)
+            .ok()
+            .map(|address| address.as_str().to_owned())
     }
 
     #[test]
@@ -88,7 +93,11 @@ mod tests {
             "user@b\u{fc}cher\u{3002}example",
             "\u{a0}user@\u{ff42}\u{fc}cher.example\r\n",
         ] {
-            assert_eq!(canonical(spelling).as_deref(), Some("user@xn--bcher-kva.example"), "{spelling:?}");
+            assert_eq!(
+                canonical(spelling).as_deref(),
+                Some("user@xn--bcher-kva.example"),
+                "{spelling:?}"
+            );
         }
     }
 
@@ -134,7 +143,12 @@ mod tests {
     #[test]
     fn lengths_are_those_of_rfc_5321() {
         let local = "l".repeat(64);
-        let domain = format!("{}.{}.{}.example", "d".repeat(63), "e".repeat(63), "f".repeat(53));
+        let domain = format!(
+            "{}.{}.{}.example",
+            "d".repeat(63),
+            "e".repeat(63),
+            "f".repeat(53)
+        );
         assert_eq!(format!("{local}@{domain}").len(), 254);
 
         assert!(canonical(&format!("{local}@{domain}")).is_some());

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 
 use percent_encoding::percent_decode;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor,
+};
 
 use crate::answer::{FieldError, Problem};
 use crate::email_address::EmailAddress;
@@ -63,7 +65,9 @@ impl Form {
     ///
     /// What is wrong with it.
     pub fn email(&self, field: &'static str) -> Result<EmailAddress, FieldError> {
-        let text = self.text(field).map_err(|advice| FieldError { field, advice })?;
+        let text = self
+            .text(field)
+            .map_err(|advice| FieldError { field, advice })?;
         let advice = "Enter an address like name@example.com, without spaces.";
         EmailAddress::parse(text).map_err(|_| FieldError { field, advice })
     }
@@ -74,8 +78,13 @@ impl Form {
     ///
     /// What is wrong with it.
     pub fn new_password(&self, field: &'static str) -> Result<Password, FieldError> {
-        let text = self.text(field).map_err(|advice| FieldError { field, advice })?;
-        Password::parse(text).map_err(|invalid| FieldError { field, advice: invalid.advice() })
+        let text = self
+            .text(field)
+            .map_err(|advice| FieldError { field, advice })?;
+        Password::parse(text).map_err(|invalid| FieldError {
+            field,
+            advice: invalid.advice(),
+        })
     }
 
     /// Whether the body holds the field.
@@ -86,11 +95,17 @@ impl Form {
 
     fn from_urlencoded(body: &[u8], fields: &[&'static str]) -> Result<Self, Problem> {
         // The parser below would put U+FFFD in the place of what is not UTF-8.
-        percent_decode(body).decode_utf8().map_err(|_| Problem::UNREADABLE)?;
+        percent_decode(body)
+            .decode_utf8()
+            .map_err(|_| Problem::UNREADABLE)?;
         let mut form = Self::default();
         for (name, value) in form_urlencoded::parse(body) {
             let known = fields.iter().find(|field| **field == name);
-            if known.is_some_and(|field| form.0.insert(field, Value::Text(value.into_owned())).is_some()) {
+            if known.is_some_and(|field| {
+                form.0
+                    .insert(field, Value::Text(value.into_owned()))
+                    .is_some()
+            }) {
                 return Err(Problem::UNREADABLE);
             }
         }
@@ -99,7 +114,9 @@ impl Form {
 
     fn from_json(body: &[u8], fields: &[&'static str]) -> Result<Self, Problem> {
         let mut json = serde_json::Deserializer::from_slice(body);
-        let form = Fields(fields).deserialize(&mut json).map_err(|_| Problem::UNREADABLE)?;
+        let form = Fields(fields)
+            .deserialize(&mut json)
+            .map_err(|_| Problem::UNREADABLE)?;
         json.end().map_err(|_| Problem::UNREADABLE)?;
         Ok(form)
     }
@@ -157,8 +174,14 @@ mod tests {
     const FORM: &str = "application/x-www-form-urlencoded";
 
     fn read(content_type: &str, body: &[u8]) -> Result<Form, StatusCode> {
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap())]);
-        let request = Request { method: Method::POST, route: None, headers, body: body.to_vec() };
+        let headers =
+            HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap())]);
+        let request = Request {
+            method: Method::POST,
+            headers,
+            body: body.to_vec(),
+            ..Request::default()
+        };
         Form::read(&request, &["email", "password"]).map_err(|problem| problem.status)
     }
 
@@ -168,33 +191,79 @@ mod tests {
 
     #[test]
     fn forms_and_json_objects_are_read_and_unknown_fields_ignored() {
-        assert_eq!(email(FORM, b"x=1&email=a%2Bb%40c.de&x=2&email_confirmed=true").as_deref(), Ok("a+b@c.de"));
-        assert_eq!(email("application/json; charset=\"UTF-8\"", br#" {"x":[{}],"x":1,"\u0065mail":"a@c.de"} "#).as_deref(), Ok("a@c.de"));
+        assert_eq!(
+            email(FORM, b"x=1&email=a%2Bb%40c.de&x=2&email_confirmed=true").as_deref(),
+            Ok("a+b@c.de")
+        );
+        assert_eq!(
+            email(
+                "application/json; charset=\"UTF-8\"",
+                br#" {"x":[{}],"x":1,"\u0065mail":"a@c.de"} "#
+            )
+            .as_deref(),
+            Ok("a@c.de")
+        );
     }
 
     #[test]
     fn a_field_that_stands_twice_makes_the_body_unreadable() {
-        assert_eq!(email(FORM, b"email=a@b.de&email=a@b.de"), Err(StatusCode::BAD_REQUEST));
-        assert_eq!(email(FORM, b"email=a@b.de&%65mail=c@d.ef"), Err(StatusCode::BAD_REQUEST));
-        assert_eq!(email("application/json", br#"{"email":"a@b.de","email":null}"#), Err(StatusCode::BAD_REQUEST));
+        assert_eq!(
+            email(FORM, b"email=a@b.de&email=a@b.de"),
+            Err(StatusCode::BAD_REQUEST)
+        );
+        assert_eq!(
+            email(FORM, b"email=a@b.de&%65mail=c@d.ef"),
+            Err(StatusCode::BAD_REQUEST)
+        );
+        assert_eq!(
+            email("application/json", br#"{"email":"a@b.de","email":null}"#),
+            Err(StatusCode::BAD_REQUEST)
+        );
     }
 
     #[test]
     fn what_is_not_utf_8_or_not_an_object_is_unreadable() {
         assert_eq!(email(FORM, b"email=%ff"), Err(StatusCode::BAD_REQUEST));
         assert_eq!(email(FORM, b"email=\xff"), Err(StatusCode::BAD_REQUEST));
-        for body in ["", "[]", "{", "null", "\"email\"", "{} {}", r#"{"email":"\ud800"}"#] {
-            assert_eq!(email("application/json", body.as_bytes()), Err(StatusCode::BAD_REQUEST), "{body}");
+        for body in [
+            "",
+            "[]",
+            "{",
+            "null",
+            "\"email\"",
+            "{} {}",
+            r#"{"email":"\ud800"}"#,
+        ] {
+            assert_eq!(
+                email("application/json", body.as_bytes()),
+                Err(StatusCode::BAD_REQUEST),
+                "{body}"
+            );
         }
-        assert_eq!(email("application/json", "[".repeat(10_000).as_bytes()), Err(StatusCode::BAD_REQUEST));
+        assert_eq!(
+            email("application/json", "[".repeat(10_000).as_bytes()),
+            Err(StatusCode::BAD_REQUEST)
+        );
     }
 
     #[test]
     fn other_types_and_sizes_are_refused() {
-        assert_eq!(email("multipart/form-data; boundary=x", b"--x"), Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-        assert_eq!(email("text/plain", b"email=a@b.de"), Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-        assert_eq!(email("application/json; charset=utf-16", b"{}"), Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-        assert_eq!(read(FORM, &[b'x'; 16 * 1024 + 1]).err(), Some(StatusCode::PAYLOAD_TOO_LARGE));
+        assert_eq!(
+            email("multipart/form-data; boundary=x", b"--x"),
+            Err(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+        );
+        assert_eq!(
+            email("text/plain", b"email=a@b.de"),
+            Err(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+        );
+        assert_eq!(
+            email("application/json; charset=utf-16", b"{}"),
+            Err(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+        );
+        assert_eq!(
+            read(FORM, &[b'x'; 16 * 1024 + 1]).err(),
+            Some(StatusCode::PAYLOAD_TOO_LARGE)
+        );
         assert!(read(FORM, &[b'x'; 16 * 1024]).is_ok());
     }
 

@@ -79,7 +79,10 @@ impl fmt::Display for NoKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Setting(invalid) => invalid.fmt(f),
-            Self::Secret(unavailable) => write!(f, "SECRET_KEY_ARN: the key could not be read: {unavailable}"),
+            Self::Secret(unavailable) => write!(
+                f,
+                "SECRET_KEY_ARN: the key could not be read: {unavailable}"
+            ),
         }
     }
 }
@@ -93,29 +96,50 @@ impl<T> KeyStore<T> {
     /// # Errors
     ///
     /// [`NoKeys`] names the variable.
-    pub async fn from_env(config: &SdkConfig, purpose: Use, derive: fn(&Keys) -> T) -> Result<Self, NoKeys> {
-        const KEY: &str = "a signing key of 16 bytes or more, unless SECRET_KEY_ARN names a secret; not both";
+    pub async fn from_env(
+        config: &SdkConfig,
+        purpose: Use,
+        derive: fn(&Keys) -> T,
+    ) -> Result<Self, NoKeys> {
+        const KEY: &str =
+            "a signing key of 16 bytes or more, unless SECRET_KEY_ARN names a secret; not both";
         const FALLBACKS: &str = "older keys of 16 bytes or more, comma-separated, newest first, without spaces around them";
         let long_enough = |key: &str| (key.len() >= MIN_KEY).then(|| key.to_owned());
         let key = settings::optional("SECRET_KEY", KEY, long_enough).map_err(NoKeys::Setting)?;
-        let id = settings::optional("SECRET_KEY_ARN", "the ARN or name of a secret", |id| Some(id.to_owned()));
+        let id = settings::optional("SECRET_KEY_ARN", "the ARN or name of a secret", |id| {
+            Some(id.to_owned())
+        });
         let id = id.map_err(NoKeys::Setting)?;
         let fallbacks: Option<Vec<_>> = match purpose {
             Use::Sign => None,
             Use::SignAndVerify => settings::optional("SECRET_KEY_FALLBACKS", FALLBACKS, |keys| {
-                keys.split(',').map(|key| long_enough(key).filter(|key| key.trim() == key)).collect()
+                keys.split(',')
+                    .map(|key| long_enough(key).filter(|key| key.trim() == key))
+                    .collect()
             })
             .map_err(NoKeys::Setting)?,
         };
         let fallbacks = fallbacks.unwrap_or_default();
         let (secret, keys) = match (key, id) {
-            (Some(newest), None) => (None, Keys { newest, older: Vec::new() }),
+            (Some(newest), None) => (
+                None,
+                Keys {
+                    newest,
+                    older: Vec::new(),
+                },
+            ),
             (None, Some(id)) => {
-                let secret = Secret { client: Client::new(config), id, purpose };
+                let secret = Secret {
+                    client: Client::new(config),
+                    id,
+                    purpose,
+                };
                 let keys = secret.read().await.map_err(NoKeys::Secret)?;
                 (Some(secret), keys)
             }
-            (Some(_), Some(_)) | (None, None) => return Err(NoKeys::Setting(InvalidSetting::new("SECRET_KEY", KEY))),
+            (Some(_), Some(_)) | (None, None) => {
+                return Err(NoKeys::Setting(InvalidSetting::new("SECRET_KEY", KEY)));
+            }
         };
         let keys = with_fallbacks(keys, &fallbacks);
         let now = clock::now();
@@ -125,7 +149,12 @@ impl<T> KeyStore<T> {
             fresh_until: now.saturating_add(FRESH_FOR),
             next_read: now.saturating_add(READ_EVERY),
         };
-        Ok(Self { secret, fallbacks, derive, state: Mutex::new(state) })
+        Ok(Self {
+            secret,
+            fallbacks,
+            derive,
+            state: Mutex::new(state),
+        })
     }
 
     /// What was made of the keys; reads them again first if they have been used for some minutes. If that fails the old
@@ -145,18 +174,24 @@ impl<T> KeyStore<T> {
         if self.secret.is_none() || now < self.lock(|state| state.next_read) {
             return None;
         }
-        self.read_again(now).await.then(|| self.lock(|state| Arc::clone(&state.current)))
+        self.read_again(now)
+            .await
+            .then(|| self.lock(|state| Arc::clone(&state.current)))
     }
 
     /// Whether other keys came of it.
     async fn read_again(&self, now: u64) -> bool {
-        let Some(secret) = &self.secret else { return false };
+        let Some(secret) = &self.secret else {
+            return false;
+        };
         self.lock(|state| {
             state.next_read = now.saturating_add(READ_EVERY);
             // Set first, so that a failing Secrets Manager delays one request in a while and not every one.
             state.fresh_until = state.next_read;
         });
-        let Ok(keys) = secret.read().await else { return false };
+        let Ok(keys) = secret.read().await else {
+            return false;
+        };
         let keys = with_fallbacks(keys, &self.fallbacks);
         self.lock(|state| {
             state.fresh_until = now.saturating_add(FRESH_FOR);
@@ -189,18 +224,31 @@ impl Secret {
             }
         };
         let (newest, older) = tokio::try_join!(self.version("AWSCURRENT"), older)?;
-        let newest = newest.ok_or_else(|| Unavailable::new("GetSecretValue", "ResourceNotFoundException"))?;
-        Ok(Keys { newest, older: older.into_iter().collect() })
+        let newest = newest
+            .ok_or_else(|| Unavailable::new("GetSecretValue", "ResourceNotFoundException"))?;
+        Ok(Keys {
+            newest,
+            older: older.into_iter().collect(),
+        })
     }
 
     async fn version(&self, stage: &'static str) -> Result<Option<String>, Unavailable> {
-        let call = self.client.get_secret_value().secret_id(&self.id).version_stage(stage);
+        let call = self
+            .client
+            .get_secret_value()
+            .secret_id(&self.id)
+            .version_stage(stage);
         match call.send().await {
             Ok(value) => match value.secret_string {
                 Some(key) if key.len() >= MIN_KEY => Ok(Some(key)),
-                _ => Err(Unavailable::new("GetSecretValue", "the secret should hold text of 16 bytes or more")),
+                _ => Err(Unavailable::new(
+                    "GetSecretValue",
+                    "the secret should hold text of 16 bytes or more",
+                )),
             },
-            Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => Ok(None),
+            Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => {
+                Ok(None)
+            }
             Err(error) => Err(Unavailable::from_sdk("GetSecretValue", &error)),
         }
     }

@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use lambda_http::aws_lambda_events::apigw::{
-    ApiGatewayProxyRequest, ApiGatewayProxyResponse, ApiGatewayV2httpRequest, ApiGatewayV2httpResponse,
+    ApiGatewayProxyRequest, ApiGatewayProxyResponse, ApiGatewayV2httpRequest,
+    ApiGatewayV2httpResponse,
 };
 use lambda_http::http::{HeaderMap, Method, StatusCode};
 use lambda_http::lambda_runtime::{self, LambdaEvent};
@@ -60,10 +61,18 @@ pub trait Function: Sized {
 pub async fn run<F: Function>() -> ExitCode {
     // A panic's message can hold anything; its place cannot.
     std::panic::set_hook(Box::new(|panic| {
-        eprintln!("panicked at {}", panic.location().map(ToString::to_string).unwrap_or_default());
+        eprintln!(
+            "panicked at {}",
+            panic
+                .location()
+                .map(ToString::to_string)
+                .unwrap_or_default()
+        );
     }));
     let result = match F::from_env().await {
-        Ok(function) => answer_events(&function).await.map_err(|error| error.to_string()),
+        Ok(function) => answer_events(&function)
+            .await
+            .map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     match result {
@@ -79,32 +88,35 @@ async fn answer_events<F: Function>(function: &F) -> Result<(), Error> {
     let level = Level::from_env();
     let cold = Cell::new(true);
     let cold = &cold;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
-        let start = Instant::now();
-        let event_or_none = Event::parse(event.payload.get());
-        let is_rest = matches!(event_or_none, Some(Event::Rest(_)));
-        let request = event_or_none.and_then(|event| event.into_request(function.site().base_path()));
-        let answer = match &request {
-            Some(request) => function.answer(request).await,
-            None => Answer::problem_details(&Problem::UNREADABLE, Outcome::refused("event")),
-        };
-        let request = request.unwrap_or_default();
-        let outcome = answer.outcome.clone();
-        let (status, headers, body) = answer.into_parts(&request, function.site());
-        let record = Record {
-            function: F::NAME,
-            request_id: &event.context.request_id,
-            method: known_method(&request.method),
-            route: request.route.as_ref().map_or("none", Route::pattern),
-            status: status.as_u16(),
-            duration: start.elapsed(),
-            cold: cold.replace(false),
-            timestamp: Timestamp::now().as_millisecond(),
-            outcome: &outcome,
-        };
-        record.write(level);
-        Ok::<_, Error>(Reply::new(is_rest, status, headers, body))
-    }))
+    lambda_runtime::run(service_fn(
+        move |event: LambdaEvent<Box<RawValue>>| async move {
+            let start = Instant::now();
+            let event_or_none = Event::parse(event.payload.get());
+            let is_rest = matches!(event_or_none, Some(Event::Rest(_)));
+            let request =
+                event_or_none.and_then(|event| event.into_request(function.site().base_path()));
+            let answer = match &request {
+                Some(request) => function.answer(request).await,
+                None => Answer::problem_details(&Problem::UNREADABLE, Outcome::refused("event")),
+            };
+            let request = request.unwrap_or_default();
+            let outcome = answer.outcome.clone();
+            let (status, headers, body) = answer.into_parts(&request, function.site());
+            let record = Record {
+                function: F::NAME,
+                request_id: &event.context.request_id,
+                method: known_method(&request.method),
+                route: request.route.as_ref().map_or("none", Route::pattern),
+                status: status.as_u16(),
+                duration: start.elapsed(),
+                cold: cold.replace(false),
+                timestamp: Timestamp::now().as_millisecond(),
+                outcome: &outcome,
+            };
+            record.write(level);
+            Ok::<_, Error>(Reply::new(is_rest, status, headers, body))
+        },
+    ))
     .await
 }
 
@@ -129,23 +141,56 @@ impl Event {
     /// `lambda_http`'s own conversion is not used: it panics on a host, a forwarded protocol, a query or a body that it
     /// cannot read.
     fn into_request(self, base_path: &str) -> Option<Request> {
-        let (method, path, stage, headers, body, is_base64) = match self {
+        let (request, path, stage, body, is_base64) = match self {
             Self::Http(event) => {
-                let context = event.request_context;
+                let (context, headers) = (event.request_context, event.headers);
+                let (method, source_ip) = (context.http.method, context.http.source_ip);
                 let path = event.raw_path.or(context.http.path);
-                (context.http.method, path, context.stage, event.headers, event.body, event.is_base64_encoded)
+                let request = Request {
+                    method,
+                    headers,
+                    source_ip,
+                    ..Request::default()
+                };
+                (
+                    request,
+                    path,
+                    context.stage,
+                    event.body,
+                    event.is_base64_encoded,
+                )
             }
             Self::Rest(event) => {
-                let mut headers = event.multi_value_headers;
+                let (context, mut headers) = (event.request_context, event.multi_value_headers);
                 headers.extend(event.headers);
-                let stage = event.request_context.stage;
-                (event.http_method, event.path, stage, headers, event.body, event.is_base64_encoded)
+                let (method, source_ip) = (event.http_method, context.identity.source_ip);
+                let request = Request {
+                    method,
+                    headers,
+                    source_ip,
+                    ..Request::default()
+                };
+                (
+                    request,
+                    event.path,
+                    context.stage,
+                    event.body,
+                    event.is_base64_encoded,
+                )
             }
         };
         let body = body.unwrap_or_default();
-        let body = if is_base64 { STANDARD.decode(body).ok()? } else { body.into_bytes() };
+        let body = if is_base64 {
+            STANDARD.decode(body).ok()?
+        } else {
+            body.into_bytes()
+        };
         let route = Route::find(&path.unwrap_or_default(), stage.as_deref(), base_path);
-        Some(Request { method, route, headers, body })
+        Some(Request {
+            route,
+            body,
+            ..request
+        })
     }
 }
 

@@ -19,7 +19,12 @@ pub const LEEWAY: u64 = 5;
 ///
 /// [`InvalidSetting`] if it is not a number of seconds.
 pub fn max_age_from_env() -> Result<u64, InvalidSetting> {
-    settings::seconds("CONFIRM_MAX_AGE", "a whole number of seconds from 1 to 31536000", 1..=31_536_000, 86_400)
+    settings::seconds(
+        "CONFIRM_MAX_AGE",
+        "a whole number of seconds from 1 to 31536000",
+        1..=31_536_000,
+        86_400,
+    )
 }
 
 /// Makes and reads links.
@@ -67,9 +72,18 @@ impl Links {
     /// # Errors
     ///
     /// [`NoKeys`] names the variable that is missing or wrong.
-    pub async fn from_env(config: &SdkConfig, purpose: Use, site: &Site, max_age: u64) -> Result<Self, NoKeys> {
+    pub async fn from_env(
+        config: &SdkConfig,
+        purpose: Use,
+        site: &Site,
+        max_age: u64,
+    ) -> Result<Self, NoKeys> {
         let keys = KeyStore::from_env(config, purpose, Serializers::new).await?;
-        Ok(Self { keys, confirm_url: site.url("/accounts/confirm/"), max_age })
+        Ok(Self {
+            keys,
+            confirm_url: site.url("/accounts/confirm/"),
+            max_age,
+        })
     }
 
     /// The URL that confirms `email`.
@@ -78,7 +92,13 @@ impl Links {
     ///
     /// None in practice: text can always be serialised.
     pub async fn confirm_sign_up(&self, email: &EmailAddress) -> Result<String, Unavailable> {
-        let token = self.keys.current().await.sign_up.dumps(email.as_str()).map_err(unsigned)?;
+        let token = self
+            .keys
+            .current()
+            .await
+            .sign_up
+            .dumps(email.as_str())
+            .map_err(unsigned)?;
         Ok(format!("{}{token}", self.confirm_url))
     }
 
@@ -87,8 +107,18 @@ impl Links {
     /// # Errors
     ///
     /// None in practice: text can always be serialised.
-    pub async fn confirm_change(&self, old: &EmailAddress, new: &EmailAddress) -> Result<String, Unavailable> {
-        let token = self.keys.current().await.change.dumps(&[old.as_str(), new.as_str()]).map_err(unsigned)?;
+    pub async fn confirm_change(
+        &self,
+        old: &EmailAddress,
+        new: &EmailAddress,
+    ) -> Result<String, Unavailable> {
+        let token = self
+            .keys
+            .current()
+            .await
+            .change
+            .dumps(&[old.as_str(), new.as_str()])
+            .map_err(unsigned)?;
         Ok(format!("{}{token}", self.confirm_url))
     }
 
@@ -110,8 +140,13 @@ impl Links {
 
 impl Serializers {
     fn new(keys: &Keys) -> Self {
-        let serializer = |salt| UrlSafeTimedSerializer::new(keys.newest.as_bytes(), salt).with_fallbacks(&keys.older);
-        Self { sign_up: serializer("email-confirm-key"), change: serializer("email-update-key") }
+        let serializer = |salt| {
+            UrlSafeTimedSerializer::new(keys.newest.as_bytes(), salt).with_fallbacks(&keys.older)
+        };
+        Self {
+            sign_up: serializer("email-confirm-key"),
+            change: serializer("email-update-key"),
+        }
     }
 
     /// `None` if the token is genuine and holds something else than addresses.
@@ -120,25 +155,37 @@ impl Serializers {
             Err(signing::Error::BadSignature) => {
                 let loaded = self.change.loads_at::<(String, String)>(token, None, 0)?;
                 let (old, new) = &loaded.value;
-                let addresses = EmailAddress::parse(old).and_then(|old| Ok((old, EmailAddress::parse(new)?)));
-                Ok(addresses.ok().map(|(old, new)| Link::new(Purpose::Change { old, new }, &loaded)))
+                let addresses =
+                    EmailAddress::parse(old).and_then(|old| Ok((old, EmailAddress::parse(new)?)));
+                let addresses = addresses.ok().filter(|(old, new)| old != new);
+                Ok(addresses.map(|(old, new)| Link::new(Purpose::Change { old, new }, &loaded)))
             }
             loaded => {
                 let loaded = loaded?;
                 let address = EmailAddress::parse(&loaded.value);
-                Ok(address.ok().map(|address| Link::new(Purpose::SignUp(address), &loaded)))
+                Ok(address
+                    .ok()
+                    .map(|address| Link::new(Purpose::SignUp(address), &loaded)))
             }
         }
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature that map_err asks for")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that map_err asks for"
+)]
 fn unsigned(error: signing::Error) -> Unavailable {
     Unavailable::new("dumps", error.to_string())
 }
 
 impl Link {
     fn new<T>(purpose: Purpose, loaded: &Loaded<T>) -> Self {
-        Self { purpose, date_signed: loaded.date_signed, expired: false, by_older_key: loaded.key > 0 }
+        Self {
+            purpose,
+            date_signed: loaded.date_signed,
+            expired: false,
+            by_older_key: loaded.key > 0,
+        }
     }
 }

@@ -47,7 +47,11 @@ impl Level {
     /// Reads `AWS_LAMBDA_LOG_LEVEL`. What it does not know is `INFO`, as is nothing.
     #[must_use]
     pub fn from_env() -> Self {
-        match std::env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default().to_ascii_uppercase().as_str() {
+        match std::env::var("AWS_LAMBDA_LOG_LEVEL")
+            .unwrap_or_default()
+            .to_ascii_uppercase()
+            .as_str()
+        {
             "WARN" | "ERROR" => Self::Error,
             "FATAL" => Self::Fatal,
             _ => Self::Info,
@@ -68,7 +72,11 @@ impl Record<'_> {
     }
 
     fn level(&self) -> Level {
-        if self.outcome.failed { Level::Error } else { Level::Info }
+        if self.outcome.failed {
+            Level::Error
+        } else {
+            Level::Info
+        }
     }
 }
 
@@ -122,8 +130,18 @@ struct Definition {
 
 impl Metadata {
     fn of(timestamp: i64, metrics: &[Metric]) -> Self {
-        let metrics = metrics.iter().map(|&(name, unit, _)| Definition { name, unit }).collect();
-        let directive = Directive { namespace: NAMESPACE, dimensions: [["Function"]], metrics };
-        Self { timestamp, cloud_watch_metrics: [directive] }
+        let metrics = metrics
+            .iter()
+            .map(|&(name, unit, _)| Definition { name, unit })
+            .collect();
+        let directive = Directive {
+            namespace: NAMESPACE,
+            dimensions: [["Function"]],
+            metrics,
+        };
+        Self {
+            timestamp,
+            cloud_watch_metrics: [directive],
+        }
     }
 }

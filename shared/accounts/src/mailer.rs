@@ -35,8 +35,12 @@ impl Mailer {
         const SET: &str = "the name of an SES configuration set: letters, digits, - and _";
         let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         let name = |value: &str| value.bytes().all(is_name).then(|| value.to_owned());
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(TIMEOUT).operation_timeout(TIMEOUT);
-        let config = aws_sdk_sesv2::config::Builder::from(config).timeout_config(timeouts.build()).build();
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(TIMEOUT)
+            .operation_timeout(TIMEOUT);
+        let config = aws_sdk_sesv2::config::Builder::from(config)
+            .timeout_config(timeouts.build())
+            .build();
         Ok(Self {
             client: Client::from_conf(config),
             from: sender.mailbox(),
@@ -70,7 +74,8 @@ impl Mailer {
     ///
     /// [`Unavailable`] if SES does not take it, or does not say in time that it did.
     pub async fn send(&self, to: &EmailAddress, mail: Mail) -> Result<(), Unavailable> {
-        let message = message(mail).map_err(|_| Unavailable::new("SendEmail", "invalid request"))?;
+        let message =
+            message(mail).map_err(|_| Unavailable::new("SendEmail", "invalid request"))?;
         self.client
             .send_email()
             .from_email_address(&self.from)
@@ -86,8 +91,18 @@ impl Mailer {
 
 fn message(mail: Mail) -> Result<Message, aws_sdk_sesv2::error::BuildError> {
     let content = |data: String| Content::builder().data(data).charset("UTF-8").build();
-    let body = Body::builder().html(content(mail.html)?).text(content(mail.text)?).build();
+    let body = Body::builder()
+        .html(content(mail.html)?)
+        .text(content(mail.text)?)
+        .build();
     // RFC 3834, 5: keeps vacation notices from answering.
-    let auto = MessageHeader::builder().name("Auto-Submitted").value("auto-generated").build()?;
-    Ok(Message::builder().subject(content(mail.subject)?).body(body).headers(auto).build())
+    let auto = MessageHeader::builder()
+        .name("Auto-Submitted")
+        .value("auto-generated")
+        .build()?;
+    Ok(Message::builder()
+        .subject(content(mail.subject)?)
+        .body(body)
+        .headers(auto)
+        .build())
 }

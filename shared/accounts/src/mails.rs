@@ -35,11 +35,19 @@ struct Text<'a> {
 /// What differs from mail to mail.
 enum Content<'a> {
     /// The link that confirms an address somebody has signed up with.
-    Confirm { url: &'a str, when: String, lifetime: String },
+    Confirm {
+        url: &'a str,
+        when: String,
+        lifetime: String,
+    },
     /// Somebody has signed up with an address that has an account.
     AccountExists { when: String },
     /// The link that makes this address an account's.
-    ConfirmChange { url: &'a str, when: String, lifetime: String },
+    ConfirmChange {
+        url: &'a str,
+        when: String,
+        lifetime: String,
+    },
     /// To the old address: somebody asks for another one.
     ChangeRequested { when: String },
     /// To the old address: the account has another one now.
@@ -52,50 +60,103 @@ impl Mail {
     /// The link that confirms an address; `signed_up` and `max_age` in seconds.
     #[must_use]
     pub fn confirm(site: &Site, url: &str, signed_up: u64, max_age: u64) -> Self {
-        let content = Content::Confirm { url, when: clock::in_words(signed_up), lifetime: lifetime(max_age) };
-        Self::new(site, format!("Confirm your address for {}", site.app_name), &content)
+        let content = Content::Confirm {
+            url,
+            when: clock::in_words(signed_up),
+            lifetime: lifetime(max_age),
+        };
+        Self::new(
+            site,
+            format!("Confirm your address for {}", site.app_name),
+            &content,
+        )
     }
 
     /// To an address that has an account: no token, only the way to sign in.
     #[must_use]
     pub fn account_exists(site: &Site, now: u64) -> Self {
-        let content = Content::AccountExists { when: clock::in_words(now) };
-        Self::new(site, format!("You already have an account at {}", site.app_name), &content)
+        let content = Content::AccountExists {
+            when: clock::in_words(now),
+        };
+        Self::new(
+            site,
+            format!("You already have an account at {}", site.app_name),
+            &content,
+        )
     }
 
     /// To the new address: the link that makes it an account's.
     #[must_use]
     pub fn confirm_change(site: &Site, url: &str, now: u64, max_age: u64) -> Self {
-        let content = Content::ConfirmChange { url, when: clock::in_words(now), lifetime: lifetime(max_age) };
-        Self::new(site, format!("Confirm your new address for {}", site.app_name), &content)
+        let content = Content::ConfirmChange {
+            url,
+            when: clock::in_words(now),
+            lifetime: lifetime(max_age),
+        };
+        Self::new(
+            site,
+            format!("Confirm your new address for {}", site.app_name),
+            &content,
+        )
     }
 
     /// To the old address, when a change is asked for.
     #[must_use]
     pub fn change_requested(site: &Site, now: u64) -> Self {
-        let content = Content::ChangeRequested { when: clock::in_words(now) };
-        Self::new(site, format!("A new address for your account at {}", site.app_name), &content)
+        let content = Content::ChangeRequested {
+            when: clock::in_words(now),
+        };
+        Self::new(
+            site,
+            format!("A new address for your account at {}", site.app_name),
+            &content,
+        )
     }
 
     /// To the old address, when it has been changed.
     #[must_use]
     pub fn changed(site: &Site, now: u64) -> Self {
-        let content = Content::Changed { when: clock::in_words(now) };
-        Self::new(site, format!("The address of your account at {} has changed", site.app_name), &content)
+        let content = Content::Changed {
+            when: clock::in_words(now),
+        };
+        Self::new(
+            site,
+            format!(
+                "The address of your account at {} has changed",
+                site.app_name
+            ),
+            &content,
+        )
     }
 
     /// To an address that somebody wanted for another account: no token.
     #[must_use]
     pub fn address_taken(site: &Site, now: u64) -> Self {
-        let content = Content::AddressTaken { when: clock::in_words(now) };
-        Self::new(site, format!("Somebody tried to use your address at {}", site.app_name), &content)
+        let content = Content::AddressTaken {
+            when: clock::in_words(now),
+        };
+        Self::new(
+            site,
+            format!("Somebody tried to use your address at {}", site.app_name),
+            &content,
+        )
     }
 
     fn new(site: &Site, subject: String, content: &Content<'_>) -> Self {
         // Rendering writes into memory and calls nothing that fails.
-        let html = Html { site, subject: &subject, content }.render().unwrap_or_default();
+        let html = Html {
+            site,
+            subject: &subject,
+            content,
+        }
+        .render()
+        .unwrap_or_default();
         let text = Text { site, content }.render().unwrap_or_default();
-        Self { subject, html, text }
+        Self {
+            subject,
+            html,
+            text,
+        }
     }
 }
 

@@ -22,21 +22,38 @@ impl Outcome {
     /// An outcome that no metric counts.
     #[must_use]
     pub fn named(name: &'static str) -> Self {
-        Self { name, reason: None, metrics: Vec::new(), failed: false }
+        Self {
+            name,
+            reason: None,
+            metrics: Vec::new(),
+            failed: false,
+        }
     }
 
     /// A request that was not accepted, and why.
     #[must_use]
     pub fn refused(reason: &str) -> Self {
-        Self { reason: Some(reason.to_owned()), ..Self::named("refused") }.counting("Refused")
+        Self {
+            reason: Some(reason.to_owned()),
+            ..Self::named("refused")
+        }
+        .counting("Refused")
     }
 
     /// A request that met a failure of a dependency.
     #[must_use]
     pub fn unavailable(cause: &Unavailable) -> Self {
-        let outcome = Self { reason: Some(cause.to_string()), failed: true, ..Self::named("unavailable") };
+        let outcome = Self {
+            reason: Some(cause.to_string()),
+            failed: true,
+            ..Self::named("unavailable")
+        };
         let outcome = outcome.counting("Unavailable");
-        if cause.operation() == "SendEmail" { outcome.counting("MailFailed") } else { outcome }
+        if cause.operation() == "SendEmail" {
+            outcome.counting("MailFailed")
+        } else {
+            outcome
+        }
     }
 
     /// Adds one to a metric.

@@ -14,7 +14,10 @@ struct Errors<'a>(&'a [FieldError]);
 
 impl Errors<'_> {
     fn of(&self, field: &str) -> Option<&'static str> {
-        self.0.iter().find(|error| error.field == field).map(|error| error.advice)
+        self.0
+            .iter()
+            .find(|error| error.field == field)
+            .map(|error| error.advice)
     }
 }
 
@@ -28,25 +31,49 @@ struct Page<'a> {
 }
 
 enum Content<'a> {
-    SignUp { email: &'a str, errors: Errors<'a> },
+    SignUp {
+        email: &'a str,
+        errors: Errors<'a>,
+    },
     Created,
     Confirm,
-    ChoosePassword { errors: Errors<'a> },
+    ChoosePassword {
+        errors: Errors<'a>,
+    },
     Confirmed,
     Expired,
-    ChangeEmail { email: &'a str, new_email: &'a str, errors: Errors<'a> },
-    Problem { advice: &'a str },
+    ChangeEmail {
+        email: &'a str,
+        new_email: &'a str,
+        errors: Errors<'a>,
+    },
+    Problem {
+        advice: &'a str,
+    },
 }
 
 fn page(site: &Site, title: &str, content: Content<'_>) -> String {
     // Rendering writes into memory and calls nothing that fails.
-    Page { site, title, content }.render().unwrap_or_default()
+    Page {
+        site,
+        title,
+        content,
+    }
+    .render()
+    .unwrap_or_default()
 }
 
 /// The sign-up form, with what was typed and what is wrong with it.
 #[must_use]
 pub fn sign_up(site: &Site, email: &str, errors: &[FieldError]) -> String {
-    page(site, "Create your account", Content::SignUp { email, errors: Errors(errors) })
+    page(
+        site,
+        "Create your account",
+        Content::SignUp {
+            email,
+            errors: Errors(errors),
+        },
+    )
 }
 
 /// "Look into your inbox".
@@ -64,7 +91,13 @@ pub fn confirm(site: &Site) -> String {
 /// The form that chooses a password and confirms.
 #[must_use]
 pub fn choose_password(site: &Site, errors: &[FieldError]) -> String {
-    page(site, "Choose your password", Content::ChoosePassword { errors: Errors(errors) })
+    page(
+        site,
+        "Choose your password",
+        Content::ChoosePassword {
+            errors: Errors(errors),
+        },
+    )
 }
 
 /// "Your address is confirmed".
@@ -82,13 +115,27 @@ pub fn expired(site: &Site) -> String {
 /// The form that asks for another address.
 #[must_use]
 pub fn change_email(site: &Site, email: &str, new_email: &str, errors: &[FieldError]) -> String {
-    page(site, "Change your address", Content::ChangeEmail { email, new_email, errors: Errors(errors) })
+    page(
+        site,
+        "Change your address",
+        Content::ChangeEmail {
+            email,
+            new_email,
+            errors: Errors(errors),
+        },
+    )
 }
 
 /// A refusal.
 #[must_use]
 pub fn problem(site: &Site, problem: &Problem) -> String {
-    page(site, problem.title, Content::Problem { advice: problem.advice })
+    page(
+        site,
+        problem.title,
+        Content::Problem {
+            advice: problem.advice,
+        },
+    )
 }
 
 #[cfg(test)]
@@ -101,14 +148,26 @@ mod tests {
     #[test]
     fn the_policy_knows_the_style_sheet() {
         let html = confirmed(&Site::example());
-        let style = html.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
+        let style = html
+            .split_once("<style>")
+            .unwrap()
+            .1
+            .split_once("</style>")
+            .unwrap()
+            .0;
 
-        assert_eq!(format!("sha256-{}", STANDARD.encode(Sha256::digest(style))), STYLE_HASH);
+        assert_eq!(
+            format!("sha256-{}", STANDARD.encode(Sha256::digest(style))),
+            STYLE_HASH
+        );
     }
 
     #[test]
     fn what_was_typed_is_escaped_and_each_error_is_beside_its_field() {
-        let error = FieldError { field: "email", advice: "Enter an address." };
+        let error = FieldError {
+            field: "email",
+            advice: "Enter an address.",
+        };
 
         let html = sign_up(&Site::example(), "\"><script>alert(1)</script>", &[error]);
 

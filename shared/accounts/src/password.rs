@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use argon2::{Algorithm, Argon2, Block, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordVerifier as _, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use icu_normalizer::ComposingNormalizerBorrowed;
@@ -61,7 +61,10 @@ impl Password {
         if text.chars().all(char::is_whitespace) {
             return Err(InvalidPassword::Blank);
         }
-        if COMMON.lines().any(|common| common.eq_ignore_ascii_case(&text)) {
+        if COMMON
+            .lines()
+            .any(|common| common.eq_ignore_ascii_case(&text))
+        {
             return Err(InvalidPassword::Common);
         }
         Ok(Self(text))
@@ -84,6 +87,20 @@ impl Password {
             STANDARD_NO_PAD.encode(hash)
         )))
     }
+}
+
+/// A hash of no password, with the parameters of ours: what a password is checked against if there is no account, so that
+/// this takes as long.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdC4uLg$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Whether `typed` is the password behind `hash`, a PHC string of any Argon2 parameters. Without a hash it is not, and that
+/// takes as long.
+#[must_use]
+pub fn is_password_of(hash: Option<&str>, typed: &str) -> bool {
+    let matches = Argon2::default()
+        .verify_password(normalised(typed).as_bytes(), hash.unwrap_or(NOBODY))
+        .is_ok();
+    matches && hash.is_some()
 }
 
 impl InvalidPassword {
@@ -126,7 +143,9 @@ impl fmt::Debug for PasswordHash {
 
 /// Normalisation form C, as RFC 8265 (`OpaqueString`) asks.
 fn normalised(text: &str) -> String {
-    ComposingNormalizerBorrowed::new_nfc().normalize(text).into_owned()
+    ComposingNormalizerBorrowed::new_nfc()
+        .normalize(text)
+        .into_owned()
 }
 
 /// Runs Argon2id over memory that is allocated by the first call and kept, so that neither the start nor any other call
@@ -153,19 +172,40 @@ mod tests {
 
     #[test]
     fn length_is_counted_in_characters_after_normalisation() {
-        assert_eq!(Password::parse("sh0rt!!").err(), Some(InvalidPassword::TooShort));
+        assert_eq!(
+            Password::parse("sh0rt!!").err(),
+            Some(InvalidPassword::TooShort)
+        );
         assert!(Password::parse("l0ng-eno").is_ok());
         assert!(Password::parse(&"\u{1f600}".repeat(128)).is_ok());
-        assert_eq!(Password::parse(&"x".repeat(129)).err(), Some(InvalidPassword::TooLong));
-        assert_eq!(Password::parse("a\u{308}o\u{308}u\u{308}e\u{301}").err(), Some(InvalidPassword::TooShort));
+        assert_eq!(
+            Password::parse(&"x".repeat(129)).err(),
+            Some(InvalidPassword::TooLong)
+        );
+        assert_eq!(
+            Password::parse("a\u{308}o\u{308}u\u{308}e\u{301}").err(),
+            Some(InvalidPassword::TooShort)
+        );
     }
 
     #[test]
     fn blank_and_common_passwords_are_refused_and_nothing_else() {
-        assert_eq!(Password::parse(&" ".repeat(12)).err(), Some(InvalidPassword::Blank));
-        assert_eq!(Password::parse(&"\u{3000}".repeat(12)).err(), Some(InvalidPassword::Blank));
-        assert_eq!(Password::parse("password123").err(), Some(InvalidPassword::Common));
-        assert_eq!(Password::parse("PassWord123").err(), Some(InvalidPassword::Common));
+        assert_eq!(
+            Password::parse(&" ".repeat(12)).err(),
+            Some(InvalidPassword::Blank)
+        );
+        assert_eq!(
+            Password::parse(&"\u{3000}".repeat(12)).err(),
+            Some(InvalidPassword::Blank)
+        );
+        assert_eq!(
+            Password::parse("password123").err(),
+            Some(InvalidPassword::Common)
+        );
+        assert_eq!(
+            Password::parse("PassWord123").err(),
+            Some(InvalidPassword::Common)
+        );
         assert!(Password::parse("aaaaaaaab").is_ok());
         assert!(Password::parse("        password123").is_ok());
     }
@@ -173,7 +213,11 @@ mod tests {
     #[test]
     fn the_list_holds_about_ten_thousand_passwords_that_the_length_alone_would_let_pass() {
         assert!((10_000..13_000).contains(&COMMON.lines().count()));
-        assert!(COMMON.lines().all(|line| line.chars().count() >= MIN_LENGTH && line.trim() == line));
+        assert!(
+            COMMON
+                .lines()
+                .all(|line| line.chars().count() >= MIN_LENGTH && line.trim() == line)
+        );
     }
 
     #[test]
@@ -187,11 +231,33 @@ mod tests {
     }
 
     #[test]
+    fn a_typed_password_is_that_of_its_hash_from_any_keyboard_and_of_no_other() {
+        let hash = Password::parse("gr\u{fc}ne B\u{e4}ume")
+            .unwrap()
+            .hash()
+            .unwrap();
+
+        assert!(is_password_of(
+            Some(hash.as_str()),
+            "gru\u{308}ne Ba\u{308}ume"
+        ));
+        assert!(!is_password_of(Some(hash.as_str()), "gr\u{fc}ne B\u{e4}um"));
+        assert!(!is_password_of(
+            Some("$2b$12$not-argon2"),
+            "gr\u{fc}ne B\u{e4}ume"
+        ));
+        assert!(!is_password_of(None, ""));
+    }
+
+    #[test]
     fn nothing_of_a_password_is_printed() {
         let password = Password::parse("correct horse battery staple").unwrap();
         let hash = password.hash().unwrap();
 
-        assert_eq!(format!("{password:?} {hash:?}"), "Password(..) PasswordHash(..)");
+        assert_eq!(
+            format!("{password:?} {hash:?}"),
+            "Password(..) PasswordHash(..)"
+        );
     }
 
     proptest! {

@@ -17,6 +17,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body, decoded.
     pub body: Vec<u8>,
+    /// The client's IP address, as API Gateway saw it.
+    pub source_ip: Option<String>,
 }
 
 /// The paths of the service, without stage and base path.
@@ -44,7 +46,10 @@ impl Route {
     pub fn find(path: &str, stage: Option<&str>, base_path: &str) -> Option<Self> {
         let staged = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
         let inner = [Some(path), staged];
-        let mut candidates = inner.into_iter().flatten().flat_map(|path| [Some(path), path.strip_prefix(base_path)]);
+        let mut candidates = inner
+            .into_iter()
+            .flatten()
+            .flat_map(|path| [Some(path), path.strip_prefix(base_path)]);
         candidates.find_map(|path| Self::parse(path?))
     }
 
@@ -57,7 +62,9 @@ impl Route {
             _ => {
                 let token = path.strip_prefix("/accounts/confirm/")?;
                 let is_segment = !token.is_empty() && !token.contains('/');
-                is_segment.then(|| Self::Confirm { token: token.to_owned() })
+                is_segment.then(|| Self::Confirm {
+                    token: token.to_owned(),
+                })
             }
         }
     }
@@ -80,7 +87,11 @@ impl Route {
 
     /// The value of `Allow`.
     fn allow(&self) -> &'static str {
-        if self.takes_post() { "GET, HEAD, POST, OPTIONS" } else { "GET, HEAD, OPTIONS" }
+        if self.takes_post() {
+            "GET, HEAD, POST, OPTIONS"
+        } else {
+            "GET, HEAD, OPTIONS"
+        }
     }
 }
 
@@ -91,13 +102,20 @@ impl Request {
     ///
     /// The answer to all else: `404`, `204` to a preflight of an allowed origin, `405` or `403`.
     pub fn admit(&self, site: &Site) -> Result<&Route, Answer> {
-        let route = self.route.as_ref().ok_or_else(|| Answer::problem(self, site, &Problem::NOT_FOUND))?;
+        let route = self
+            .route
+            .as_ref()
+            .ok_or_else(|| Answer::problem(self, site, &Problem::NOT_FOUND))?;
         match self.method {
             Method::GET | Method::HEAD => Ok(route),
             Method::POST if !route.takes_post() => Err(self.method_not_allowed(route, site)),
-            Method::POST if self.is_cross_site(site) => Err(Answer::problem(self, site, &Problem::CROSS_SITE)),
+            Method::POST if self.is_cross_site(site) => {
+                Err(Answer::problem(self, site, &Problem::CROSS_SITE))
+            }
             Method::POST => Ok(route),
-            Method::OPTIONS if self.allowed_origin(site).is_some() => Err(Answer::preflight(route.allow())),
+            Method::OPTIONS if self.allowed_origin(site).is_some() => {
+                Err(Answer::preflight(route.allow()))
+            }
             _ => Err(self.method_not_allowed(route, site)),
         }
     }
@@ -111,9 +129,14 @@ impl Request {
         if self.allowed_origin(site).is_some() {
             return false;
         }
-        match (self.header(&HeaderName::from_static("sec-fetch-site")), self.headers.get(ORIGIN)) {
+        match (
+            self.header(&HeaderName::from_static("sec-fetch-site")),
+            self.headers.get(ORIGIN),
+        ) {
             (Some(relation), _) => !matches!(relation, "same-origin" | "none"),
-            (None, Some(origin)) => !origin.to_str().is_ok_and(|origin| site.is_own_origin(origin)),
+            (None, Some(origin)) => !origin
+                .to_str()
+                .is_ok_and(|origin| site.is_own_origin(origin)),
             (None, None) => self.headers.contains_key("sec-fetch-site"),
         }
     }
@@ -121,18 +144,27 @@ impl Request {
     /// The request's `Origin` if it is in `ALLOWED_ORIGINS`.
     #[must_use]
     pub fn allowed_origin(&self, site: &Site) -> Option<&HeaderValue> {
-        self.headers.get(ORIGIN).filter(|origin| origin.to_str().is_ok_and(|origin| site.allows_origin(origin)))
+        self.headers.get(ORIGIN).filter(|origin| {
+            origin
+                .to_str()
+                .is_ok_and(|origin| site.allows_origin(origin))
+        })
     }
 
     /// Whether a browser fetches the page before anybody asked for it: `Sec-Purpose`, and what older ones send.
     #[must_use]
     pub fn is_prefetch(&self) -> bool {
-        ["sec-purpose", "purpose", "x-purpose", "x-moz"].into_iter().any(|name| {
-            self.header(&HeaderName::from_static(name)).is_some_and(|value| {
-                let value = value.to_ascii_lowercase();
-                ["prefetch", "prerender", "preview"].iter().any(|purpose| value.contains(purpose))
+        ["sec-purpose", "purpose", "x-purpose", "x-moz"]
+            .into_iter()
+            .any(|name| {
+                self.header(&HeaderName::from_static(name))
+                    .is_some_and(|value| {
+                        let value = value.to_ascii_lowercase();
+                        ["prefetch", "prerender", "preview"]
+                            .iter()
+                            .any(|purpose| value.contains(purpose))
+                    })
             })
-        })
     }
 
     /// Whether the client sends JSON, or asks for it rather than for HTML (RFC 9110, 12.5.1).
@@ -142,7 +174,14 @@ impl Request {
             return true;
         }
         let accept = self.header(&ACCEPT).unwrap_or_default();
-        let json = preference(accept, &["application/json", "application/problem+json", "application/*"]);
+        let json = preference(
+            accept,
+            &[
+                "application/json",
+                "application/problem+json",
+                "application/*",
+            ],
+        );
         let html = preference(accept, &["text/html", "application/xhtml+xml", "text/*"]);
         json > html
     }
@@ -150,9 +189,17 @@ impl Request {
     /// The media type of the body, without parameters, if it is one of ours and in UTF-8; `""` stands for none given.
     #[must_use]
     pub fn media_type(&self) -> Option<&'static str> {
-        let Some(value) = self.headers.get(CONTENT_TYPE) else { return Some("") };
-        let (essence, parameters) = value.to_str().ok()?.split_once(';').unwrap_or((value.to_str().ok()?, ""));
-        let charset = parameters.split(';').filter_map(|parameter| parameter.trim().split_once('='));
+        let Some(value) = self.headers.get(CONTENT_TYPE) else {
+            return Some("");
+        };
+        let (essence, parameters) = value
+            .to_str()
+            .ok()?
+            .split_once(';')
+            .unwrap_or((value.to_str().ok()?, ""));
+        let charset = parameters
+            .split(';')
+            .filter_map(|parameter| parameter.trim().split_once('='));
         let is_utf8 = charset
             .filter(|(name, _)| name.eq_ignore_ascii_case("charset"))
             .all(|(_, charset)| charset.trim_matches('"').eq_ignore_ascii_case("utf-8"));
@@ -172,11 +219,18 @@ fn preference(accept: &str, names: &[&str]) -> (u16, bool) {
     for range in accept.split(',') {
         let mut parts = range.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default();
-        let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        let quality =
+            parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
         let quality = quality.map_or(1.0, |quality| quality.parse::<f32>().unwrap_or(0.0));
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 to 1000")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to 0 to 1000"
+        )]
         let quality = (quality.clamp(0.0, 1.0) * 1000.0) as u16;
-        let named = names.iter().any(|name| media_type.eq_ignore_ascii_case(name));
+        let named = names
+            .iter()
+            .any(|name| media_type.eq_ignore_ascii_case(name));
         if (named || media_type == "*/*") && quality > 0 {
             best = best.max((quality, named));
         }
@@ -200,20 +254,37 @@ mod tests {
             ("/accounts/create", Some("accounts"), "/accounts"),
             ("/accounts/accounts/create", Some("accounts"), ""),
         ] {
-            assert_eq!(Route::find(path, stage, base_path), Some(Route::Create), "{path} {stage:?} {base_path}");
+            assert_eq!(
+                Route::find(path, stage, base_path),
+                Some(Route::Create),
+                "{path} {stage:?} {base_path}"
+            );
         }
     }
 
     #[test]
     fn other_paths_are_no_route() {
-        for path in ["", "/", "accounts/create", "/accounts/create/", "/accounts/confirm/", "/accounts/confirm/a/b", "/x/accounts/create", "/prodaccounts/create"] {
+        for path in [
+            "",
+            "/",
+            "accounts/create",
+            "/accounts/create/",
+            "/accounts/confirm/",
+            "/accounts/confirm/a/b",
+            "/x/accounts/create",
+            "/prodaccounts/create",
+        ] {
             assert_eq!(Route::find(path, Some("prod"), "/v1"), None, "{path}");
         }
     }
 
     fn asks(accept: &str) -> bool {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_str(accept).unwrap())]);
-        Request { method: Method::GET, route: None, headers, body: Vec::new() }.wants_json()
+        Request {
+            headers,
+            ..Request::default()
+        }
+        .wants_json()
     }
 
     #[test]
@@ -225,7 +296,9 @@ mod tests {
 
         assert!(!asks("*/*"));
         assert!(!asks(""));
-        assert!(!asks("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
+        assert!(!asks(
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+        ));
         assert!(!asks("text/html, application/json"));
         assert!(!asks("application/json;q=0"));
         assert!(!asks("application/json;q=NaN"));

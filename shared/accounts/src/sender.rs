@@ -23,7 +23,11 @@ impl Sender {
     ///
     /// [`InvalidSetting`] if it is neither an address nor `name <address>`.
     pub fn from_env() -> Result<Self, InvalidSetting> {
-        settings::required("MAIL_FROM", "a sender: no-reply@myapp.com or My App <no-reply@myapp.com>", Self::parse)
+        settings::required(
+            "MAIL_FROM",
+            "a sender: no-reply@myapp.com or My App <no-reply@myapp.com>",
+            Self::parse,
+        )
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -34,9 +38,15 @@ impl Sender {
         };
         // As it was typed, for SES compares identities with case.
         EmailAddress::parse(address).ok()?;
-        let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
+        let name = name
+            .strip_prefix('"')
+            .and_then(|name| name.strip_suffix('"'))
+            .unwrap_or(name);
         let name = (!name.is_empty()).then(|| name.to_owned());
-        Some(Self { name, address: address.to_owned() })
+        Some(Self {
+            name,
+            address: address.to_owned(),
+        })
     }
 
     /// The bare address.
@@ -53,7 +63,10 @@ impl Sender {
         match &self.name {
             None => address.clone(),
             Some(name) if name.is_ascii() => {
-                format!("\"{}\" <{address}>", name.replace('\\', "\\\\").replace('"', "\\\""))
+                format!(
+                    "\"{}\" <{address}>",
+                    name.replace('\\', "\\\\").replace('"', "\\\"")
+                )
             }
             Some(name) => format!("{} <{address}>", encoded_words(name)),
         }
@@ -63,14 +76,20 @@ impl Sender {
 fn encoded_words(text: &str) -> String {
     let mut words = vec![String::new()];
     for character in text.chars() {
-        if words.last().is_some_and(|word| word.len() + character.len_utf8() > ENCODED_WORD_BYTES) {
+        if words
+            .last()
+            .is_some_and(|word| word.len() + character.len_utf8() > ENCODED_WORD_BYTES)
+        {
             words.push(String::new());
         }
         if let Some(word) = words.last_mut() {
             word.push(character);
         }
     }
-    let words: Vec<_> = words.iter().map(|word| format!("=?UTF-8?B?{}?=", STANDARD.encode(word))).collect();
+    let words: Vec<_> = words
+        .iter()
+        .map(|word| format!("=?UTF-8?B?{}?=", STANDARD.encode(word)))
+        .collect();
     words.join(" ")
 }
 
@@ -84,10 +103,22 @@ mod tests {
 
     #[test]
     fn a_sender_is_an_address_with_or_without_a_name() {
-        assert_eq!(mailbox("No-Reply@myapp.com").as_deref(), Some("No-Reply@myapp.com"));
-        assert_eq!(mailbox("My App <a@myapp.com>").as_deref(), Some("\"My App\" <a@myapp.com>"));
-        assert_eq!(mailbox("\"My, App\" <a@myapp.com>").as_deref(), Some("\"My, App\" <a@myapp.com>"));
-        assert_eq!(mailbox("B\u{fc}cher <a@myapp.com>").as_deref(), Some("=?UTF-8?B?QsO8Y2hlcg==?= <a@myapp.com>"));
+        assert_eq!(
+            mailbox("No-Reply@myapp.com").as_deref(),
+            Some("No-Reply@myapp.com")
+        );
+        assert_eq!(
+            mailbox("My App <a@myapp.com>").as_deref(),
+            Some("\"My App\" <a@myapp.com>")
+        );
+        assert_eq!(
+            mailbox("\"My, App\" <a@myapp.com>").as_deref(),
+            Some("\"My, App\" <a@myapp.com>")
+        );
+        assert_eq!(
+            mailbox("B\u{fc}cher <a@myapp.com>").as_deref(),
+            Some("=?UTF-8?B?QsO8Y2hlcg==?= <a@myapp.com>")
+        );
     }
 
     #[test]
@@ -100,7 +131,14 @@ mod tests {
 
     #[test]
     fn what_could_break_a_header_is_refused() {
-        for text in ["", "My App", "My App <>", "a@myapp.com\r\nBcc: b@c.de", "a@b.de <c@d.ef> <g@h.ij>", "<a@b.cd"] {
+        for text in [
+            "",
+            "My App",
+            "My App <>",
+            "a@myapp.com\r\nBcc: b@c.de",
+            "a@b.de <c@d.ef> <g@h.ij>",
+            "<a@b.cd",
+        ] {
             assert_eq!(mailbox(text), None, "{text:?}");
         }
     }

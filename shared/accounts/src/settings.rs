@@ -21,7 +21,11 @@ impl InvalidSetting {
 
 impl fmt::Display for InvalidSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is missing or invalid: it should hold {}", self.variable, self.expected)
+        write!(
+            f,
+            "{} is missing or invalid: it should hold {}",
+            self.variable, self.expected
+        )
     }
 }
 
@@ -41,7 +45,9 @@ pub fn optional<T>(
         return Ok(None);
     };
     let parsed = value.to_str().and_then(parse);
-    parsed.map(Some).ok_or(InvalidSetting { variable, expected })
+    parsed
+        .map(Some)
+        .ok_or(InvalidSetting { variable, expected })
 }
 
 /// Reads a variable that must be there.
@@ -68,7 +74,12 @@ pub fn seconds(
     bounds: std::ops::RangeInclusive<u64>,
     default: u64,
 ) -> Result<u64, InvalidSetting> {
-    let number = |value: &str| value.parse().ok().filter(|seconds| bounds.contains(seconds));
+    let number = |value: &str| {
+        value
+            .parse()
+            .ok()
+            .filter(|seconds| bounds.contains(seconds))
+    };
     Ok(optional(variable, expected, number)?.unwrap_or(default))
 }
 
@@ -76,8 +87,11 @@ pub fn seconds(
 #[must_use]
 pub fn web_url(value: &str) -> Option<Url> {
     let url = Url::parse(value).ok()?;
-    let is_web = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
-    let names_a_host = matches!(url.host(), Some(Host::Domain(name)) if !name.is_empty()) || is_ip_address(&url);
+    let is_web = matches!(url.scheme(), "http" | "https")
+        && url.username().is_empty()
+        && url.password().is_none();
+    let names_a_host =
+        matches!(url.host(), Some(Host::Domain(name)) if !name.is_empty()) || is_ip_address(&url);
     (is_web && names_a_host).then_some(url)
 }
 

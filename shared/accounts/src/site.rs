@@ -30,7 +30,8 @@ impl Site {
     ///
     /// [`InvalidSetting`] names the variable that is missing or wrong.
     pub fn from_env(sender: &Sender) -> Result<Self, InvalidSetting> {
-        const BASE_URL: &str = "the public http(s) origin of the links, perhaps with a path: https://myapp.com";
+        const BASE_URL: &str =
+            "the public http(s) origin of the links, perhaps with a path: https://myapp.com";
         let base = settings::required("BASE_URL", BASE_URL, |value| {
             settings::web_url(value).filter(|url| url.query().is_none() && url.fragment().is_none())
         })?;
@@ -47,9 +48,14 @@ impl Site {
         let sign_in_url = page("SIGN_IN_URL", "/accounts/confirmed")?;
         let content_security_policy = content_security_policy([&index_url, &sign_in_url]);
 
-        let address = |value: &str| EmailAddress::parse(value).ok().map(|_| value.trim().to_owned());
+        let address = |value: &str| {
+            EmailAddress::parse(value)
+                .ok()
+                .map(|_| value.trim().to_owned())
+        };
         Ok(Self {
-            app_name: settings::optional("APP_NAME", "one line of text", settings::plain_text)?.unwrap_or(host),
+            app_name: settings::optional("APP_NAME", "one line of text", settings::plain_text)?
+                .unwrap_or(host),
             support_email: settings::optional("SUPPORT_EMAIL", "a mail address", address)?
                 .unwrap_or_else(|| sender.address().to_owned()),
             allowed_origins: allowed_origins()?,
@@ -96,7 +102,10 @@ impl Site {
 #[cfg(test)]
 impl Site {
     pub(crate) fn example() -> Self {
-        let (index_url, sign_in_url) = ("https://myapp.com/welcome".to_owned(), "https://id.myapp.com/sign-in".to_owned());
+        let (index_url, sign_in_url) = (
+            "https://myapp.com/welcome".to_owned(),
+            "https://id.myapp.com/sign-in".to_owned(),
+        );
         Self {
             app_name: "My <App>".to_owned(),
             support_email: "support@myapp.com".to_owned(),
@@ -112,9 +121,13 @@ impl Site {
 }
 
 fn allowed_origins() -> Result<Vec<String>, InvalidSetting> {
-    const EXPECTED: &str = "origins, comma-separated: https://www.myapp.com,https://admin.myapp.com";
+    const EXPECTED: &str =
+        "origins, comma-separated: https://www.myapp.com,https://admin.myapp.com";
     let origins = settings::optional("ALLOWED_ORIGINS", EXPECTED, |value| {
-        value.split(',').map(|origin| parse_origin(origin.trim())).collect()
+        value
+            .split(',')
+            .map(|origin| parse_origin(origin.trim()))
+            .collect()
     })?;
     Ok(origins.unwrap_or_default())
 }
@@ -133,7 +146,11 @@ fn content_security_policy(targets: [&String; 2]) -> String {
         "default-src 'none'; style-src '{STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
     );
     let mut listed = Vec::new();
-    for origin in targets.into_iter().filter_map(|url| settings::web_url(url)).map(|url| url.origin().ascii_serialization()) {
+    for origin in targets
+        .into_iter()
+        .filter_map(|url| settings::web_url(url))
+        .map(|url| url.origin().ascii_serialization())
+    {
         if !listed.contains(&origin) {
             policy.push(' ');
             policy.push_str(&origin);

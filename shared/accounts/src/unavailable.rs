@@ -17,7 +17,10 @@ impl Unavailable {
     /// `operation` failed for `reason`, which names no person.
     #[must_use]
     pub fn new(operation: &'static str, reason: impl Into<String>) -> Self {
-        Self { operation, reason: reason.into() }
+        Self {
+            operation,
+            reason: reason.into(),
+        }
     }
 
     /// The call that failed.
@@ -28,7 +31,10 @@ impl Unavailable {
 
     /// What an SDK call came to, by the kind of failure and AWS' name of the error.
     #[must_use]
-    pub fn from_sdk<E: ProvideErrorMetadata, R>(operation: &'static str, error: &SdkError<E, R>) -> Self {
+    pub fn from_sdk<E: ProvideErrorMetadata, R>(
+        operation: &'static str,
+        error: &SdkError<E, R>,
+    ) -> Self {
         let reason = match error {
             SdkError::ConstructionFailure(_) => "invalid request",
             SdkError::TimeoutError(_) => "timeout",

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 pub type Item = HashMap<String, AttributeValue>;
 
 /// Seconds in which no more than [`DAILY_MAILS`] go to one address.
-const DAY: u64 = 86_400;
+pub(crate) const DAY: u64 = 86_400;
 
 /// The most mails to one address in a day, notices included.
 const DAILY_MAILS: usize = 10;
@@ -31,6 +31,8 @@ pub struct User {
 /// Where a user is on the way to a confirmed address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
+    /// Nobody's yet: the row only remembers what was mailed to the address.
+    Reserved,
     /// One sign-up, whose link confirms.
     Waiting,
     /// More than one sign-up: only the mailbox's reader may choose the password.
@@ -57,6 +59,7 @@ impl User {
         let is_true = |name| matches!(item.get(name), Some(AttributeValue::Bool(true)));
         let state = match (is_true("email_confirmed"), is_true("contested")) {
             (true, _) => State::Confirmed,
+            (false, _) if !item.contains_key("password_hash") => State::Reserved,
             (false, true) => State::Contested,
             (false, false) => State::Waiting,
         };
@@ -82,23 +85,52 @@ impl Mailings {
         let recent = item.get("recent_mails").and_then(|list| list.as_l().ok());
         Self {
             last: number(item.get("mailed_at")),
-            recent: recent.into_iter().flatten().filter_map(|time| number(Some(time))).collect(),
-            claim: item.get("mail_claim").and_then(|claim| claim.as_s().ok()).cloned(),
+            recent: recent
+                .into_iter()
+                .flatten()
+                .filter_map(|time| number(Some(time)))
+                .collect(),
+            claim: item
+                .get("mail_claim")
+                .and_then(|claim| claim.as_s().ok())
+                .cloned(),
         }
+    }
+
+    /// What is remembered after the claim on a notice at `now` that must not wait for the cooldown, or `None` if the
+    /// address has had its ten mails of a day.
+    #[must_use]
+    pub fn with_notice(&self, claim: &str, now: u64, cooldown: u64) -> Option<Self> {
+        Self {
+            last: None,
+            ..self.clone()
+        }
+        .with_claim(claim, now, cooldown)
     }
 
     /// What is remembered after a claim at `now`, or `None` if the address has had enough mail: one in the last
     /// `cooldown` seconds or ten in a day. A `cooldown` of 0 lifts both limits.
     #[must_use]
     pub fn with_claim(&self, claim: &str, now: u64, cooldown: u64) -> Option<Self> {
-        let mut recent: Vec<_> = self.recent.iter().copied().filter(|time| time.saturating_add(DAY) > now).collect();
-        let cools_down = self.last.is_some_and(|last| last.saturating_add(cooldown) > now);
+        let mut recent: Vec<_> = self
+            .recent
+            .iter()
+            .copied()
+            .filter(|time| time.saturating_add(DAY) > now)
+            .collect();
+        let cools_down = self
+            .last
+            .is_some_and(|last| last.saturating_add(cooldown) > now);
         if cooldown > 0 && (cools_down || recent.len() >= DAILY_MAILS) {
             return None;
         }
         recent.push(now);
         let kept = recent.split_off(recent.len().saturating_sub(DAILY_MAILS));
-        Some(Self { last: Some(now), recent: kept, claim: Some(claim.to_owned()) })
+        Some(Self {
+            last: Some(now),
+            recent: kept,
+            claim: Some(claim.to_owned()),
+        })
     }
 }
 
@@ -113,7 +145,11 @@ mod tests {
 
     fn mailings(times: impl IntoIterator<Item = u64>) -> Mailings {
         let recent: Vec<_> = times.into_iter().collect();
-        Mailings { last: recent.last().copied(), recent, claim: None }
+        Mailings {
+            last: recent.last().copied(),
+            recent,
+            claim: None,
+        }
     }
 
     #[test]

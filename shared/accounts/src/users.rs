@@ -8,6 +8,9 @@
 //!     └──────────────────┴────────────────────┘              link
 //! ```
 //!
+//! An address that was only mailed to, because somebody wants it for an account, has a reserved row: one without a user,
+//! which remembers the mails for a day. To everything but the limits of mail it is absent.
+//!
 //! What holds at all times, whatever runs at once, fails or is repeated:
 //!
 //! 1. A confirmed row stays confirmed, and its password is that of its only sign-up or of the reader of its mailbox.
@@ -19,6 +22,7 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
@@ -30,24 +34,25 @@ use crate::email_address::EmailAddress;
 use crate::password::PasswordHash;
 use crate::settings::{self, InvalidSetting};
 use crate::unavailable::Unavailable;
-use crate::user::{Item, Mailings, State, User};
+use crate::user::{DAY, Item, Mailings, State, User};
 
 /// How long an unconfirmed row outlives its last link: seconds.
 const GRACE: u64 = 7 * 86_400;
 
 /// How often an operation looks at a row again because another one was quicker.
-const ROUNDS: usize = 8;
+pub(crate) const ROUNDS: usize = 8;
 
-const NOT_CONFIRMED: &str = "(attribute_not_exists(email_confirmed) OR email_confirmed <> :true)";
+pub(crate) const NOT_CONFIRMED: &str =
+    "(attribute_not_exists(email_confirmed) OR email_confirmed <> :true)";
 const NOT_EXPIRED: &str = "(attribute_not_exists(expires_at) OR expires_at >= :now)";
 const NOT_CONTESTED: &str = "(attribute_not_exists(contested) OR contested <> :true)";
 
 /// The users.
 pub struct Users {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
     /// Seconds between two mails to one address.
-    cooldown: u64,
+    pub(crate) cooldown: u64,
     /// Seconds that a link lives.
     max_age: u64,
 }
@@ -55,15 +60,15 @@ pub struct Users {
 /// The right to send one mail to one address.
 #[derive(Debug)]
 pub struct MailClaim {
-    id: String,
-    before: Mailings,
+    pub(crate) id: String,
+    pub(crate) before: Mailings,
 }
 
 /// What a sign-up came to; to the person all are the same.
 #[derive(Debug)]
 pub enum SignUp {
-    /// The address was free: a link is to be mailed.
-    New(MailClaim),
+    /// The address was free: a link is to be mailed, unless it has had enough mail for another reason.
+    New(Option<MailClaim>),
     /// The address waits for its confirmation: a link is to be mailed, unless it has had enough mail.
     Repeated(Option<MailClaim>),
     /// The address has an account: a notice is to be mailed, unless it has had enough mail.
@@ -84,7 +89,7 @@ pub enum Confirmation {
 }
 
 /// A write whose condition did not hold, with the row as it is; `None` if there is none.
-type Refused = Option<Item>;
+pub(crate) type Refused = Option<Item>;
 
 impl Users {
     /// Reads `USERS_TABLE` and `RESEND_COOLDOWN`; `max_age` is that of links, in seconds.
@@ -110,21 +115,36 @@ impl Users {
     /// # Errors
     ///
     /// [`Unavailable`] if `DynamoDB` fails; signing up again completes the job.
-    pub async fn sign_up(&self, email: &EmailAddress, password: &PasswordHash) -> Result<SignUp, Unavailable> {
+    pub async fn sign_up(
+        &self,
+        email: &EmailAddress,
+        password: &PasswordHash,
+    ) -> Result<SignUp, Unavailable> {
         let id = Uuid::now_v7().to_string();
         let mut row = None;
         for _ in 0..ROUNDS {
             let now = clock::now();
-            row = match row.as_ref().and_then(|item| User::from_item(item, now)) {
-                None => match self.create(email, password, &id, now).await? {
-                    Ok(()) => return Ok(SignUp::New(MailClaim { id, before: Mailings::default() })),
-                    Err(changed) => changed,
-                },
-                Some(user) => match self.claim_mail(email, &user, &id, now, Contest::Yes).await? {
-                    Ok(claim) if user.state == State::Confirmed => return Ok(SignUp::HasAccount(claim)),
-                    Ok(claim) => return Ok(SignUp::Repeated(claim)),
-                    Err(changed) => changed,
-                },
+            let user = row.as_ref().and_then(|item| User::from_item(item, now));
+            row = match user {
+                Some(user) if user.state != State::Reserved => {
+                    match self
+                        .claim_mail(email, &user, &id, now, Contest::Yes)
+                        .await?
+                    {
+                        Ok(claim) if user.state == State::Confirmed => {
+                            return Ok(SignUp::HasAccount(claim));
+                        }
+                        Ok(claim) => return Ok(SignUp::Repeated(claim)),
+                        Err(changed) => changed,
+                    }
+                }
+                absent => {
+                    let before = absent.map(|reserved| reserved.mailings);
+                    match self.create(email, password, &id, now, before).await? {
+                        Ok(claim) => return Ok(SignUp::New(claim)),
+                        Err(changed) => changed,
+                    }
+                }
             };
         }
         Err(Unavailable::new("UpdateItem", "contention"))
@@ -151,21 +171,28 @@ impl Users {
                 "SET email_confirmed = :true, confirmed_at = :confirmed_at{set} REMOVE expires_at, contested"
             ))
             .condition_expression(format!(
-                "attribute_exists(email) AND {NOT_CONFIRMED} AND {NOT_EXPIRED}{condition}"
+                "attribute_exists(password_hash) AND {NOT_CONFIRMED} AND {NOT_EXPIRED}{condition}"
             ))
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":confirmed_at", text(&clock::rfc3339(now)));
         let update = match password {
-            Some(password) => update.expression_attribute_values(":password", text(password.as_str())),
+            Some(password) => {
+                update.expression_attribute_values(":password", text(password.as_str()))
+            }
             None => update,
         };
-        let Err(row) = send(update).await? else { return Ok(Confirmation::Done) };
+        let Err(row) = send(update).await? else {
+            return Ok(Confirmation::Done);
+        };
         // If this is our own write, whose answer was lost, then the row is confirmed, with the password that we chose.
         Ok(match row.and_then(|item| User::from_item(&item, now)) {
             None => Confirmation::NoUser,
-            Some(user) if user.state == State::Confirmed => Confirmation::DoneBefore,
-            Some(_) => Confirmation::NeedsPassword,
+            Some(user) => match user.state {
+                State::Confirmed => Confirmation::DoneBefore,
+                State::Waiting | State::Contested => Confirmation::NeedsPassword,
+                State::Reserved => Confirmation::NoUser,
+            },
         })
     }
 
@@ -175,9 +202,20 @@ impl Users {
     ///
     /// [`Unavailable`] if `DynamoDB` fails.
     pub async fn find(&self, email: &EmailAddress) -> Result<Option<User>, Unavailable> {
-        let get = self.client.get_item().table_name(&self.table).key("email", text(email.as_str())).consistent_read(true);
-        let output = get.send().await.map_err(|error| Unavailable::from_sdk("GetItem", &error))?;
-        Ok(output.item.and_then(|item| User::from_item(&item, clock::now())))
+        let row = self.get(email).await?;
+        Ok(row.and_then(|item| User::from_item(&item, clock::now())))
+    }
+
+    pub(crate) async fn get(&self, email: &EmailAddress) -> Result<Option<Item>, Unavailable> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("email", text(email.as_str()));
+        let output = get.consistent_read(true).send().await;
+        Ok(output
+            .map_err(|error| Unavailable::from_sdk("GetItem", &error))?
+            .item)
     }
 
     /// Claims the mail with a fresh link for a row that waits; gives the row as well. `None` if there is nothing to mail.
@@ -185,13 +223,23 @@ impl Users {
     /// # Errors
     ///
     /// [`Unavailable`] if `DynamoDB` fails.
-    pub async fn claim_fresh_link(&self, email: &EmailAddress) -> Result<Option<(MailClaim, User)>, Unavailable> {
+    pub async fn claim_fresh_link(
+        &self,
+        email: &EmailAddress,
+    ) -> Result<Option<(MailClaim, User)>, Unavailable> {
         let id = Uuid::now_v7().to_string();
         for _ in 0..ROUNDS {
-            let Some(user) = self.find(email).await?.filter(|user| user.state != State::Confirmed) else {
+            let Some(user) = self
+                .find(email)
+                .await?
+                .filter(|user| matches!(user.state, State::Waiting | State::Contested))
+            else {
                 return Ok(None);
             };
-            if let Ok(claim) = self.claim_mail(email, &user, &id, clock::now(), Contest::No).await? {
+            if let Ok(claim) = self
+                .claim_mail(email, &user, &id, clock::now(), Contest::No)
+                .await?
+            {
                 return Ok(claim.map(|claim| (claim, user)));
             }
         }
@@ -203,13 +251,21 @@ impl Users {
     /// # Errors
     ///
     /// [`Unavailable`] if `DynamoDB` fails; then the address has to wait for the cooldown.
-    pub async fn lift_claim(&self, email: &EmailAddress, claim: MailClaim) -> Result<(), Unavailable> {
-        let update = self.update(email).condition_expression("mail_claim = :claim");
+    pub async fn lift_claim(
+        &self,
+        email: &EmailAddress,
+        claim: MailClaim,
+    ) -> Result<(), Unavailable> {
+        let update = self
+            .update(email)
+            .condition_expression("mail_claim = :claim");
         let update = update.expression_attribute_values(":claim", text(&claim.id));
         let MailClaim { before, .. } = claim;
         let update = match (before.last, before.claim) {
             (Some(last), Some(claim)) => update
-                .update_expression("SET mailed_at = :last, recent_mails = :recent, mail_claim = :before")
+                .update_expression(
+                    "SET mailed_at = :last, recent_mails = :recent, mail_claim = :before",
+                )
                 .expression_attribute_values(":last", number(last))
                 .expression_attribute_values(":recent", numbers(&before.recent))
                 .expression_attribute_values(":before", text(&claim)),
@@ -222,49 +278,102 @@ impl Users {
         send(update).await.map(|_| ())
     }
 
-    /// Puts a new row in the place of none, or of one that has expired.
+    /// Puts `row` in the place of none, or of one that has expired.
+    pub(crate) async fn put_new(
+        &self,
+        row: Item,
+        now: u64,
+    ) -> Result<Result<(), Refused>, Unavailable> {
+        let put = self
+            .put(row)
+            .condition_expression(format!(
+                "attribute_not_exists(email) OR (expires_at < :now AND {NOT_CONFIRMED})"
+            ))
+            .expression_attribute_values(":now", number(now));
+        send_put(put).await
+    }
+
+    /// Puts `row` in the place of one that only remembers the mails in `before`, and still does.
+    async fn take_over(
+        &self,
+        row: Item,
+        before: &Mailings,
+    ) -> Result<Result<(), Refused>, Unavailable> {
+        let (unchanged, last) = mailed_at_is(before);
+        let put = self.put(row).condition_expression(format!(
+            "attribute_exists(email) AND attribute_not_exists(password_hash) AND {NOT_CONFIRMED} AND {unchanged}"
+        ));
+        send_put(last.into_iter().fold(put, |put, (name, value)| {
+            put.expression_attribute_values(name, value)
+        }))
+        .await
+    }
+
+    fn put(&self, row: Item) -> PutItemFluentBuilder {
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(row))
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    fn new_row(
+        &self,
+        email: &EmailAddress,
+        password: &PasswordHash,
+        id: &str,
+        now: u64,
+        mailings: Mailings,
+    ) -> Item {
+        let attributes = [
+            ("email", Some(text(email.as_str()))),
+            ("user_id", Some(text(id))),
+            ("email_confirmed", Some(AttributeValue::Bool(false))),
+            ("password_hash", Some(text(password.as_str()))),
+            ("created_at", Some(text(&clock::rfc3339(now)))),
+            ("mailed_at", mailings.last.map(number)),
+            ("recent_mails", Some(numbers(&mailings.recent))),
+            ("mail_claim", mailings.claim.as_deref().map(text)),
+            ("expires_at", Some(self.expiry(now))),
+        ];
+        attributes
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect()
+    }
+
+    /// Makes a user of an address that has none; `before` is what a row remembers that has only been mailed to.
     async fn create(
         &self,
         email: &EmailAddress,
         password: &PasswordHash,
         id: &str,
         now: u64,
-    ) -> Result<Result<(), Refused>, Unavailable> {
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .item("email", text(email.as_str()))
-            .item("user_id", text(id))
-            .item("email_confirmed", AttributeValue::Bool(false))
-            .item("password_hash", text(password.as_str()))
-            .item("created_at", text(&clock::rfc3339(now)))
-            .item("mailed_at", number(now))
-            .item("recent_mails", numbers(&[now]))
-            .item("mail_claim", text(id))
-            .item("expires_at", self.expiry(now))
-            .condition_expression(format!("attribute_not_exists(email) OR (expires_at < :now AND {NOT_CONFIRMED})"))
-            .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":true", AttributeValue::Bool(true))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match put.send().await {
-            Ok(_) => Ok(Ok(())),
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
-                let row = match error.into_err() {
-                    PutItemError::ConditionalCheckFailedException(failure) => failure.item,
-                    _ => None,
-                };
-                // Our own row: the answer was lost, and the SDK repeated the write.
-                let is_ours = row.as_ref().is_some_and(|item| item.get("user_id") == Some(&text(id)));
-                Ok(if is_ours { Ok(()) } else { Err(row) })
-            }
-            Err(error) => Err(Unavailable::from_sdk("PutItem", &error)),
-        }
+        before: Option<Mailings>,
+    ) -> Result<Result<Option<MailClaim>, Refused>, Unavailable> {
+        let mailings = before.clone().unwrap_or_default();
+        let claimed = mailings.with_claim(id, now, self.cooldown);
+        let claim = claimed.is_some().then(|| MailClaim {
+            id: id.to_owned(),
+            before: mailings.clone(),
+        });
+        let row = self.new_row(email, password, id, now, claimed.unwrap_or(mailings));
+        let put = match &before {
+            None => self.put_new(row, now).await?,
+            Some(before) => self.take_over(row, before).await?,
+        };
+        Ok(match put {
+            Ok(()) => Ok(claim),
+            // Our own row: the answer was lost, and the SDK repeated the write.
+            Err(Some(row)) if row.get("user_id") == Some(&text(id)) => Ok(claim),
+            Err(row) => Err(row),
+        })
     }
 
     /// Claims a mail to `user`, if the address has not had enough, and with [`Contest::Yes`] makes a waiting row contested.
     /// At most one write, on condition that the row is as `user` was read.
-    async fn claim_mail(
+    pub(crate) async fn claim_mail(
         &self,
         email: &EmailAddress,
         user: &User,
@@ -277,7 +386,9 @@ impl Users {
         if claimed.is_none() && !contests {
             return Ok(Ok(None));
         }
-        let mut update = self.update(email).expression_attribute_values(":true", AttributeValue::Bool(true));
+        let mut update = self
+            .update(email)
+            .expression_attribute_values(":true", AttributeValue::Bool(true));
         let mut conditions = Vec::new();
         if user.state == State::Confirmed {
             conditions.push("email_confirmed = :true");
@@ -297,19 +408,26 @@ impl Users {
                 .expression_attribute_values(":claim", text(id));
             if user.expires {
                 sets.push("expires_at = :expires_at");
-                update = update.expression_attribute_values(":expires_at", self.expiry(now));
+                let expiry = if user.state == State::Reserved {
+                    reserved_until(now)
+                } else {
+                    self.expiry(now)
+                };
+                update = update.expression_attribute_values(":expires_at", expiry);
             }
-            if let Some(last) = user.mailings.last {
-                conditions.push("mailed_at = :last");
-                update = update.expression_attribute_values(":last", number(last));
-            } else {
-                conditions.push("attribute_not_exists(mailed_at)");
+            let (unchanged, last) = mailed_at_is(&user.mailings);
+            conditions.push(unchanged);
+            if let Some((name, value)) = last {
+                update = update.expression_attribute_values(name, value);
             }
         }
         let update = update
             .update_expression(format!("SET {}", sets.join(", ")))
             .condition_expression(conditions.join(" AND "));
-        let claim = claimed.map(|_| MailClaim { id: id.to_owned(), before: user.mailings.clone() });
+        let claim = claimed.map(|_| MailClaim {
+            id: id.to_owned(),
+            before: user.mailings.clone(),
+        });
         Ok(match send(update).await? {
             Ok(()) => Ok(claim),
             // Our own claim: the answer was lost, and the SDK repeated the write.
@@ -318,7 +436,7 @@ impl Users {
         })
     }
 
-    fn update(&self, email: &EmailAddress) -> UpdateItemFluentBuilder {
+    pub(crate) fn update(&self, email: &EmailAddress) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
             .table_name(&self.table)
@@ -333,15 +451,49 @@ impl Users {
 
 /// Whether a sign-up is behind a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Contest {
+pub(crate) enum Contest {
     Yes,
     No,
 }
 
-async fn send(update: UpdateItemFluentBuilder) -> Result<Result<(), Refused>, Unavailable> {
+/// The condition that nothing has been mailed since `mailings` was read, and the value that it names.
+pub(crate) fn mailed_at_is(
+    mailings: &Mailings,
+) -> (&'static str, Option<(&'static str, AttributeValue)>) {
+    match mailings.last {
+        Some(last) => ("mailed_at = :last", Some((":last", number(last)))),
+        None => ("attribute_not_exists(mailed_at)", None),
+    }
+}
+
+/// Until when a row is kept that only remembers mails: as long as they count.
+pub(crate) fn reserved_until(now: u64) -> AttributeValue {
+    number(now.saturating_add(DAY))
+}
+
+async fn send_put(put: PutItemFluentBuilder) -> Result<Result<(), Refused>, Unavailable> {
+    match put.send().await {
+        Ok(_) => Ok(Ok(())),
+        Err(SdkError::ServiceError(error))
+            if error.err().is_conditional_check_failed_exception() =>
+        {
+            Ok(Err(match error.into_err() {
+                PutItemError::ConditionalCheckFailedException(failure) => failure.item,
+                _ => None,
+            }))
+        }
+        Err(error) => Err(Unavailable::from_sdk("PutItem", &error)),
+    }
+}
+
+pub(crate) async fn send(
+    update: UpdateItemFluentBuilder,
+) -> Result<Result<(), Refused>, Unavailable> {
     match update.send().await {
         Ok(_) => Ok(Ok(())),
-        Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+        Err(SdkError::ServiceError(error))
+            if error.err().is_conditional_check_failed_exception() =>
+        {
             Ok(Err(match error.into_err() {
                 UpdateItemError::ConditionalCheckFailedException(failure) => failure.item,
                 _ => None,
@@ -351,14 +503,14 @@ async fn send(update: UpdateItemFluentBuilder) -> Result<Result<(), Refused>, Un
     }
 }
 
-fn text(text: &str) -> AttributeValue {
+pub(crate) fn text(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
-fn number(number: u64) -> AttributeValue {
+pub(crate) fn number(number: u64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-fn numbers(numbers: &[u64]) -> AttributeValue {
+pub(crate) fn numbers(numbers: &[u64]) -> AttributeValue {
     AttributeValue::L(numbers.iter().copied().map(number).collect())
 }

@@ -1,0 +1,152 @@
+//! Asking for a change of address: the form, the proof of the password, the request, and the mails.
+
+use std::error::Error;
+
+use accounts::answer::{Answer, FieldError, Problem, Refusal};
+use accounts::clock;
+use accounts::email_address::EmailAddress;
+use accounts::email_change::ChangeRequest;
+use accounts::form::Form;
+use accounts::guesses;
+use accounts::keys::Use;
+use accounts::lambda::Function;
+use accounts::links::{self, Links};
+use accounts::mailer::Mailer;
+use accounts::mails::Mail;
+use accounts::outcome::Outcome;
+use accounts::request::{Request, Route};
+use accounts::sender::Sender;
+use accounts::site::Site;
+use accounts::users::Users;
+use accounts::{aws, pages};
+use lambda_http::http::{Method, StatusCode};
+
+/// What the function works with.
+pub struct ChangeEmail {
+    site: Site,
+    users: Users,
+    links: Links,
+    mailer: Mailer,
+    max_age: u64,
+}
+
+impl Function for ChangeEmail {
+    const NAME: &'static str = "change-email";
+
+    async fn from_env() -> Result<Self, Box<dyn Error>> {
+        let config = aws::config()?;
+        let sender = Sender::from_env()?;
+        let site = Site::from_env(&sender)?;
+        let max_age = links::max_age_from_env()?;
+        let users = Users::from_env(&config, max_age)?;
+        let mailer = Mailer::from_env(&config, &sender)?;
+        let links = Links::from_env(&config, Use::Sign, &site, max_age).await?;
+        Ok(Self {
+            site,
+            users,
+            links,
+            mailer,
+            max_age,
+        })
+    }
+
+    fn site(&self) -> &Site {
+        &self.site
+    }
+
+    async fn answer(&self, request: &Request) -> Answer {
+        let site = &self.site;
+        let answer = match request.admit(site) {
+            Err(answer) => return answer,
+            Ok(Route::Email) if request.method == Method::POST => self.ask(request).await,
+            Ok(Route::Email) => {
+                let html = pages::change_email(site, "", "", &[]);
+                Ok(Answer::page(StatusCode::OK, html, Outcome::named("form")))
+            }
+            Ok(_) => Err(Problem::NOT_FOUND.into()),
+        };
+        answer.unwrap_or_else(|refusal| Answer::refusal(request, site, &refusal))
+    }
+}
+
+impl ChangeEmail {
+    async fn ask(&self, request: &Request) -> Result<Answer, Refusal> {
+        let form = Form::read(request, &["email", "password", "new_email"])?;
+        let invalid = |errors: &[FieldError]| {
+            let typed = |field| form.text(field).unwrap_or_default();
+            let html =
+                || pages::change_email(&self.site, typed("email"), typed("new_email"), errors);
+            Ok(Answer::invalid(request, errors, html))
+        };
+        let password = form.text("password").map_err(|advice| FieldError {
+            field: "password",
+            advice,
+        });
+        let (old, password, new) = match (form.email("email"), password, form.email("new_email")) {
+            (Ok(old), Ok(_), Ok(new)) if old == new => {
+                return invalid(&[FieldError {
+                    field: "new_email",
+                    advice: "This is the current address.",
+                }]);
+            }
+            (Ok(old), Ok(password), Ok(new)) => (old, password, new),
+            (old, password, new) => {
+                let errors: Vec<_> = [old.err(), password.err(), new.err()]
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                return invalid(&errors);
+            }
+        };
+
+        let network = guesses::network(request.source_ip.as_deref().unwrap_or_default());
+        let Some(owner) = self.users.prove_owner(&old, password, &network).await? else {
+            // One sentence for a wrong password, an unknown address and too many tries, so that they are alike.
+            let advice = "The address or the password is not right. After ten tries the right one counts again in an hour.";
+            return invalid(&[FieldError {
+                field: "password",
+                advice,
+            }]);
+        };
+        let outcome = match self.users.request_change(&owner, &old, &new).await? {
+            Some(asked) => self.mail(&old, &new, asked).await?,
+            None => Outcome::named("change-not-mailed"),
+        };
+        Ok(Answer::accepted(request, &self.site.index_url, outcome))
+    }
+
+    /// The notice goes first: if only one of the two mails can be sent, then the one that warns.
+    async fn mail(
+        &self,
+        old: &EmailAddress,
+        new: &EmailAddress,
+        asked: ChangeRequest,
+    ) -> Result<Outcome, Refusal> {
+        let now = clock::now();
+        let mail = if asked.taken {
+            Mail::address_taken(&self.site, now)
+        } else {
+            let url = self.links.confirm_change(old, new).await?;
+            Mail::confirm_change(&self.site, &url, now, self.max_age)
+        };
+        let notice = Mail::change_requested(&self.site, now);
+        if let Err(cause) = self
+            .mailer
+            .send_claimed(&self.users, old, asked.notice, notice)
+            .await
+        {
+            // Its failure leaves the new address to wait for the cooldown; the cause to report is the first.
+            let _ = self.users.lift_claim(new, asked.claim).await;
+            return Err(cause.into());
+        }
+        self.mailer
+            .send_claimed(&self.users, new, asked.claim, mail)
+            .await?;
+        let name = if asked.taken {
+            "change-to-taken"
+        } else {
+            "change-asked"
+        };
+        Ok(Outcome::named(name).measuring("MailSent", "Count", 2.0))
+    }
+}

@@ -1,0 +1,51 @@
+//! Following a link that changes an address.
+
+use accounts::answer::{Answer, Problem, Refusal};
+use accounts::clock;
+use accounts::email_address::EmailAddress;
+use accounts::email_change::{Change, Outlook};
+use accounts::mails::Mail;
+use accounts::outcome::Outcome;
+use accounts::request::Request;
+
+use crate::ConfirmEmail;
+
+impl ConfirmEmail {
+    pub(crate) async fn change(
+        &self,
+        date_signed: u64,
+        old: &EmailAddress,
+        new: &EmailAddress,
+    ) -> Result<Answer, Refusal> {
+        let (outcome, notice_due) = match self.users.change_email(old, new, date_signed).await? {
+            Change::Done { notice_due } => (
+                Outcome::named("changed").counting("EmailChanged"),
+                notice_due,
+            ),
+            Change::DoneBefore { notice_due } => (Outcome::named("changed-before"), notice_due),
+            Change::Outlived => return Err(Problem::OUTLIVED_CHANGE.into()),
+        };
+        if notice_due {
+            self.mailer
+                .send(old, Mail::changed(&self.site, clock::now()))
+                .await?;
+            self.users.notice_mailed(new).await?;
+        }
+        Ok(Answer::redirect(&self.site.sign_in_url, outcome))
+    }
+
+    /// What following the link would lead to, without following it.
+    pub(crate) async fn show_change(
+        &self,
+        request: &Request,
+        date_signed: u64,
+        old: &EmailAddress,
+        new: &EmailAddress,
+    ) -> Result<Answer, Refusal> {
+        match self.users.change_outlook(old, new, date_signed).await? {
+            Outlook::Waits => Ok(self.would_confirm(request)),
+            Outlook::Done { .. } => Ok(self.confirmed_before()),
+            Outlook::Outlived => Err(Problem::OUTLIVED_CHANGE.into()),
+        }
+    }
+}
