@@ -17,6 +17,18 @@ impl Deref for Mail {
 }
 
 impl Mail {
+    /// The text part; fails the test if there is none.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.text.as_deref().expect("a text part")
+    }
+
+    /// The HTML part; fails the test if there is none.
+    #[must_use]
+    pub fn html(&self) -> &str {
+        self.html.as_deref().expect("an HTML part")
+    }
+
     /// The web addresses in the text part, in order.
     #[must_use]
     pub fn links(&self) -> Vec<String> {
