@@ -3,12 +3,26 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+/// What encodes to no more than this takes half the time that `encode_string`, which clears a kibibyte first, would.
+const SHORT: usize = 64;
+
 pub(crate) const fn encoded_len(bytes: usize) -> usize {
     bytes / 3 * 4 + (bytes % 3 * 4).div_ceil(3)
 }
 
 pub(crate) fn encode_onto(text: &mut String, bytes: &[u8]) {
-    URL_SAFE_NO_PAD.encode_string(bytes, text);
+    let mut buffer = [0; SHORT];
+
+    match encode_into(bytes, &mut buffer) {
+        Some(short) => text.push_str(short),
+        None => URL_SAFE_NO_PAD.encode_string(bytes, text),
+    }
+}
+
+fn encode_into<'a>(bytes: &[u8], buffer: &'a mut [u8]) -> Option<&'a str> {
+    let len = URL_SAFE_NO_PAD.encode_slice(bytes, buffer).ok()?;
+
+    str::from_utf8(buffer.get(..len)?).ok()
 }
 
 /// What `text` decodes to, at the start of `buffer`; `None` too if it does not fit.

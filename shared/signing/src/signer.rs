@@ -79,29 +79,25 @@ impl Signer {
     }
 
     pub(crate) fn sign_in_place(&self, value: &mut String) {
-        let signature = self.newest.clone().chain_update(&*value).finalize();
+        let mut mac = self.newest.clone();
+        mac.update(value.as_bytes());
 
         value.push('.');
-        encode_onto(value, &signature.into_bytes());
+        encode_onto(value, &mac.finalize().into_bytes());
     }
 
     /// The value and which key verified it, 0 being the newest.
     pub(crate) fn unsign_with_key<'a>(&self, signed: &'a str) -> Result<(&'a str, usize), Error> {
-        let (value, encoded) = signed.rsplit_once('.').ok_or(Error::Malformed)?;
-        let mut buffer = [0; SIGNATURE_BYTES];
-        let signature = decode_into(encoded, &mut buffer).ok_or(Error::Malformed)?;
-        if signature.len() != SIGNATURE_BYTES {
-            return Err(Error::Malformed);
-        }
+        let (value, encoded) = split_signature(signed).ok_or(Error::Malformed)?;
+        let mut signature = [0; SIGNATURE_BYTES];
+        decode_into(encoded, &mut signature).ok_or(Error::Malformed)?;
 
-        for (index, key) in std::iter::once(&self.newest).chain(&self.older).enumerate() {
+        let keys = std::iter::once(&self.newest).chain(&self.older);
+        for (index, key) in keys.enumerate() {
+            let mut mac = key.clone();
+            mac.update(value.as_bytes());
             // In constant time, as hmac documents.
-            if key
-                .clone()
-                .chain_update(value)
-                .verify_slice(signature)
-                .is_ok()
-            {
+            if mac.verify(&signature.into()).is_ok() {
                 return Ok((value, index));
             }
         }
@@ -117,6 +113,13 @@ impl fmt::Debug for Signer {
             .field("keys", &(1 + self.older.len()))
             .finish_non_exhaustive()
     }
+}
+
+/// A signature has one length, and no separator within: so the last separator need not be searched for.
+fn split_signature(signed: &str) -> Option<(&str, &str)> {
+    let (value, signature) = signed.split_at_checked(signed.len().checked_sub(SIGNATURE_LEN)?)?;
+
+    Some((value, signature.strip_prefix('.')?))
 }
 
 /// The key derivation that itsdangerous calls `django-concat`.
