@@ -170,8 +170,8 @@ def test_confirmed_and_changed_addresses_are_announced_once_and_nothing_else_is(
     deployment.request("GET", deployment.link_in(mail))
 
     template = yaml_parse((root / "template.yaml").read_text())
-    filters = template["Resources"]["AddressPipe"]["Properties"]["SourceParameters"]["DynamoDBStreamParameters"]["FilterCriteria"]
-    patterns = [json.loads(one["Pattern"]) for one in filters["Filters"]]
+    filters = template["Resources"]["AddressPipe"]["Properties"]["SourceParameters"]["FilterCriteria"]["Filters"]
+    patterns = [json.loads(one["Pattern"]) for one in filters]
     table = deployment.aws.client("dynamodb").describe_table(TableName=deployment.outputs["UsersTableName"])["Table"]
     announced = [
         record["dynamodb"]["NewImage"]["email"]["S"]
