@@ -8,10 +8,16 @@
 )]
 
 mod browser;
+mod change_email;
+mod confirm;
 mod cross_site;
 mod events;
+mod fresh_link;
 mod faults;
+mod repeats;
 mod routes;
+mod rows;
 mod sign_up;
 mod steps;
+mod tokens;
 mod world;
