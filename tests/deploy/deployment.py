@@ -37,11 +37,12 @@ class LocalAws:
             "AWS_SECRET_ACCESS_KEY": "test",
         }
         self.log = folder / "aws.log"
-        listen_here = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "IOT_MTLS_ENABLED": "0", "TMPDIR": str(folder)}
+        listen_here = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}
+        write_here = {"TMPDIR": str(folder), "STATE_DIR": str(folder / "state"), "S3_DATA_DIR": str(folder / "s3")}
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
                 [sys.executable, Path(__file__).with_name("local_aws.py")],
-                env={**self.environment, **listen_here},
+                env={**self.environment, **listen_here, **write_here},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
