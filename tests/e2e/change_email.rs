@@ -684,3 +684,20 @@ async fn a_sign_up_with_the_new_address_in_between_loses_nothing() {
     assert_eq!(world.row(NEW).unwrap()["user_id"], user_id);
     assert_eq!(world.rows().len(), 1);
 }
+
+#[tokio::test]
+async fn an_old_address_whose_mail_comes_back_can_be_left_and_a_new_one_gets_no_mail() {
+    let world = world_with_account().await;
+    world.change_row(OLD, &json!({ "undeliverable": true }));
+    let told = world.mails_to(OLD).len();
+
+    ask(&world, OLD, PASSWORD, NEW).await;
+    world.get(&world.mail_to(NEW).link()).await;
+    world.put_row(&json!({ "email": "gone@example.com", "undeliverable": true }));
+    let asked = ask(&world, NEW, PASSWORD, "gone@example.com").await;
+
+    assert_eq!(world.mails_to(OLD).len(), told);
+    assert_eq!(world.row(NEW).unwrap().get("undeliverable"), None);
+    assert_eq!(asked.status, 303);
+    assert!(world.mails_to("gone@example.com").is_empty());
+}

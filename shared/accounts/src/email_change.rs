@@ -39,8 +39,8 @@ impl Owner {
 /// A request that was accepted. What is claimed is to be mailed, the notice first, so that no link goes out in silence.
 #[derive(Debug)]
 pub struct ChangeRequest {
-    /// The right to mail the notice to the old address.
-    pub notice: MailClaim,
+    /// The right to mail the notice to the old address; `None` if mail to it comes back.
+    pub notice: Option<MailClaim>,
     /// The right to mail the new address.
     pub claim: MailClaim,
     /// Whether the new address has an account: then it gets no link.
@@ -149,46 +149,48 @@ impl Users {
     ) -> Result<Option<ChangeRequest>, Unavailable> {
         let id = Uuid::now_v7().to_string();
         let mut before = owner.mailings.clone();
-        if before
-            .with_notice(&id, clock::now(), self.cooldown)
-            .is_none()
-        {
+        // Mail to an old address that comes back is no reason to stay with it.
+        let noticed = |before: &Mailings| {
+            let reachable = Mailings {
+                undeliverable: false,
+                ..before.clone()
+            };
+            reachable.with_notice(&id, clock::now(), self.cooldown)
+        };
+        if noticed(&before).is_none() {
             return Ok(None);
         }
         let Some((claim, taken)) = self.claim_mail_to_new(new, &id).await? else {
             return Ok(None);
         };
         for _ in 0..ROUNDS {
-            let now = clock::now();
-            let Some(noticed) = before.with_notice(&id, now, self.cooldown) else {
+            let Some(noticed) = noticed(&before) else {
                 break;
             };
-            let changed = match self
-                .note_request(owner, old, new, &before, &noticed, now)
+            let row = match self
+                .note_request(owner, old, new, &before, &noticed)
                 .await?
             {
-                Ok(()) => Some(before.clone()),
-                Err(row) => match row.as_ref().map(Mailings::from_item) {
-                    // Our own write: the answer was lost, and the SDK repeated it.
-                    Some(mailings) if mailings.claim.as_deref() == Some(&id) => {
-                        Some(before.clone())
-                    }
-                    // Something else was mailed meanwhile.
-                    Some(mailings) if row.as_ref().is_some_and(|row| owner.still_has(row)) => {
-                        before = mailings;
-                        None
-                    }
-                    // The account was moved or deleted, or its password changed, since the owner proved it.
-                    _ => break,
-                },
+                Ok(()) => None,
+                // Our own write: the answer was lost, and the SDK repeated it.
+                Err(Some(row)) if Mailings::from_item(&row).claim.as_deref() == Some(&id) => None,
+                // Something else was mailed meanwhile.
+                Err(Some(row)) if owner.still_has(&row) => Some(row),
+                // The account was moved or deleted, or its password changed, since the owner proved it.
+                Err(_) => break,
             };
-            if let Some(before) = changed {
+            let Some(row) = row else {
+                let notice = (!before.undeliverable).then(|| MailClaim {
+                    id: id.clone(),
+                    before,
+                });
                 return Ok(Some(ChangeRequest {
-                    notice: MailClaim { id, before },
+                    notice,
                     claim,
                     taken,
                 }));
-            }
+            };
+            before = Mailings::from_item(&row);
         }
         self.lift_claim(new, claim).await?;
         Ok(None)
@@ -201,8 +203,8 @@ impl Users {
         new: &EmailAddress,
         before: &Mailings,
         noticed: &Mailings,
-        now: u64,
     ) -> Result<Result<(), Refused>, Unavailable> {
+        let now = noticed.last.unwrap_or_default();
         let request = HashMap::from([
             ("new_email".to_owned(), text(new.as_str())),
             ("requested_at".to_owned(), number(now)),
@@ -418,8 +420,8 @@ impl Users {
             .filter_map(|(name, value)| Some((name.to_owned(), value?)))
             .collect();
         moved.insert("email_changed".to_owned(), AttributeValue::M(done));
-        // The mails of the new address count on; those of the old one were not mailed there.
-        for name in ["mailed_at", "recent_mails", "mail_claim"] {
+        // What is known of mails to the new address goes on; what is known of those to the old one is not about it.
+        for name in ["mailed_at", "recent_mails", "mail_claim", "undeliverable"] {
             match replaced.as_ref().and_then(|row| row.get(name)) {
                 Some(value) => moved.insert(name.to_owned(), value.clone()),
                 None => moved.remove(name),

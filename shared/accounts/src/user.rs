@@ -50,6 +50,8 @@ pub struct Mailings {
     pub recent: Vec<u64>,
     /// Whose the newest claim is (`mail_claim`).
     pub claim: Option<String>,
+    /// Whether mail to the address came back for good, or was complained about (`undeliverable`): it gets no more.
+    pub undeliverable: bool,
 }
 
 impl User {
@@ -90,6 +92,7 @@ impl Mailings {
                 .flatten()
                 .filter_map(|time| number(Some(time)))
                 .collect(),
+            undeliverable: matches!(item.get("undeliverable"), Some(AttributeValue::Bool(true))),
             claim: item
                 .get("mail_claim")
                 .and_then(|claim| claim.as_s().ok())
@@ -121,6 +124,9 @@ impl Mailings {
         let cools_down = self
             .last
             .is_some_and(|last| last.saturating_add(cooldown) > now);
+        if self.undeliverable {
+            return None;
+        }
         if cooldown > 0 && (cools_down || recent.len() >= DAILY_MAILS) {
             return None;
         }
@@ -130,6 +136,7 @@ impl Mailings {
             last: Some(now),
             recent: kept,
             claim: Some(claim.to_owned()),
+            undeliverable: false,
         })
     }
 }
@@ -149,6 +156,7 @@ mod tests {
             last: recent.last().copied(),
             recent,
             claim: None,
+            undeliverable: false,
         }
     }
 
@@ -169,6 +177,18 @@ mod tests {
         assert_eq!(eleventh.recent.len(), 10);
         assert!(eleventh.with_claim("x", 1_000 + DAY + 59, 60).is_none());
         assert!(eleventh.with_claim("x", 1_000 + DAY + 60, 60).is_some());
+    }
+
+    #[test]
+    fn an_undeliverable_address_gets_no_mail_whatever_the_cooldown() {
+        let undeliverable = Mailings {
+            undeliverable: true,
+            ..mailings([1_000])
+        };
+
+        assert!(undeliverable.with_claim("x", 9_000, 60).is_none());
+        assert!(undeliverable.with_claim("x", 9_000, 0).is_none());
+        assert!(undeliverable.with_notice("x", 9_000, 60).is_none());
     }
 
     #[test]
