@@ -98,6 +98,16 @@ fn a_signature_has_one_spelling() {
 }
 
 #[test]
+fn a_signature_that_is_not_base64_is_malformed() {
+    let token = token_of_json(b"\"ada\"");
+    let stem: String = token.chars().take(token.len() - 1).collect();
+
+    for last in ['+', '/', '=', ' ', '!', '\0'] {
+        assert_eq!(loads(&format!("{stem}{last}")), Err(Error::Malformed));
+    }
+}
+
+#[test]
 fn base64_that_python_would_repair_is_refused() {
     let token = token_of_json(b"\"ada\"");
     for repaired in [
