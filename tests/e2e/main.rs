@@ -7,13 +7,18 @@
     reason = "a test fails by a panic"
 )]
 
+mod any_event;
+mod attacks;
 mod browser;
 mod change_email;
 mod confirm;
 mod cross_site;
 mod events;
-mod fresh_link;
 mod faults;
+mod fresh_link;
+mod keys;
+mod life;
+mod races;
 mod repeats;
 mod routes;
 mod rows;

@@ -25,6 +25,7 @@
 )]
 
 mod browser;
+mod clock;
 mod events;
 mod faults;
 mod mail;
@@ -34,6 +35,7 @@ mod wait;
 mod world;
 
 pub use browser::Browser;
+pub use clock::Clock;
 pub use events::event;
 pub use faults::{ANY, Fault, Proxy};
 pub use futures_util::future::join_all;

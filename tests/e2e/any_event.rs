@@ -1,0 +1,1 @@
+//! No event ends a process.

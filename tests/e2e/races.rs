@@ -1,0 +1,1 @@
+//! What many processes do to one address at once.
