@@ -31,8 +31,6 @@ pub struct ChangeEmail {
 }
 
 impl Function for ChangeEmail {
-    const NAME: &'static str = "change-email";
-
     async fn from_env() -> Result<Self, Box<dyn Error>> {
         let config = aws::config()?;
         let sender = Sender::from_env()?;

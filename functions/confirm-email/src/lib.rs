@@ -52,8 +52,6 @@ impl ConfirmOn {
 }
 
 impl Function for ConfirmEmail {
-    const NAME: &'static str = "confirm-email";
-
     async fn from_env() -> Result<Self, Box<dyn Error>> {
         let config = aws::config()?;
         let sender = Sender::from_env()?;

@@ -30,8 +30,6 @@ pub struct CreateAccount {
 }
 
 impl Function for CreateAccount {
-    const NAME: &'static str = "create-account";
-
     async fn from_env() -> Result<Self, Box<dyn Error>> {
         let config = aws::config()?;
         let sender = Sender::from_env()?;

@@ -39,9 +39,6 @@ enum Reply {
 
 /// One of the service's functions.
 pub trait Function: Sized {
-    /// The function's name.
-    const NAME: &'static str;
-
     /// Reads the settings and makes the clients.
     ///
     /// # Errors
@@ -103,7 +100,7 @@ async fn answer_events<F: Function>(function: &F) -> Result<(), Error> {
             let outcome = answer.outcome.clone();
             let (status, headers, body) = answer.into_parts(&request, function.site());
             let record = Record {
-                function: F::NAME,
+                function: &event.context.env_config.function_name,
                 request_id: &event.context.request_id,
                 method: known_method(&request.method),
                 route: request.route.as_ref().map_or("none", Route::pattern),
