@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::config::timeout::TimeoutConfig;
-use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageHeader};
+use aws_sdk_sesv2::types::{
+    Body, ConfigurationOverrides, Content, Destination, EmailContent, FeatureStatus, Message,
+    MessageHeader, TrackingConfigurationOverrides,
+};
 use aws_types::SdkConfig;
 
 use crate::email_address::EmailAddress;
@@ -82,11 +85,22 @@ impl Mailer {
             .destination(Destination::builder().to_addresses(to.as_str()).build())
             .content(EmailContent::builder().simple(message).build())
             .set_configuration_set_name(self.configuration_set.clone())
+            .configuration_overrides(untracked())
             .send()
             .await
             .map_err(|error| Unavailable::from_sdk("SendEmail", &error))?;
         Ok(())
     }
+}
+
+/// Tracking would send every link, token and all, through a server of AWS'. `ses:no-track` in the templates keeps it from
+/// the HTML part alone, this from the text part too, whatever the account or the configuration set says.
+fn untracked() -> ConfigurationOverrides {
+    let tracking = TrackingConfigurationOverrides::builder()
+        .click_tracking_enabled(FeatureStatus::Disabled)
+        .open_tracking_enabled(FeatureStatus::Disabled)
+        .build();
+    ConfigurationOverrides::builder().tracking(tracking).build()
 }
 
 fn message(mail: Mail) -> Result<Message, aws_sdk_sesv2::error::BuildError> {
