@@ -1,0 +1,281 @@
+//! What the functions write down, and what they never do.
+
+use serde_json::{Value, json};
+use tests::{ANY, Fault, World};
+
+use crate::steps::{
+    ADA, OTHER_PASSWORD, PASSWORD, expired_link, have_contested_row, let_pass, sign_up,
+    sign_up_with,
+};
+
+/// The lines of one function, each as JSON.
+fn records(lines: &[String], function: &str) -> Vec<Value> {
+    let lines = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix(&format!("{function}: ")));
+    lines
+        .map(|line| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON ({error}): {line}"))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn each_request_is_one_line_that_says_what_it_came_to() {
+    let world = World::start().await;
+
+    sign_up(&world, ADA).await;
+    sign_up(&world, ADA).await;
+    sign_up(&world, "no address").await;
+    world.get("/accounts/create").await;
+    world.request("BREW", "/accounts/create").send().await;
+    world
+        .request("GET", "/accounts/x/y")
+        .function("create-account")
+        .send()
+        .await;
+    world
+        .invoke("create-account", &json!({ "not": "HTTP" }))
+        .await;
+    let link = have_contested_row(&world, "bob@example.com").await;
+    world.get(&link).await;
+    world.get(&world.mail_to(ADA).link()).await;
+    world
+        .post_form(&world.mail_to(ADA).link(), &[("password", PASSWORD)])
+        .await;
+    world.get(&world.mail_to(ADA).link()).await;
+    world.get("/accounts/confirm/no-token").await;
+    world.get(&expired_link(&world, ADA)).await;
+    world.post_form(&expired_link(&world, ADA), &[]).await;
+    let lines = world.final_logs().await;
+
+    let outcomes = |function| {
+        let records = records(&lines, function);
+        let text = |record: &Value, name: &str| record[name].as_str().unwrap_or("-").to_owned();
+        let outcomes = records.iter().map(|record| {
+            format!(
+                "{} {} {} {} {}",
+                text(record, "method"),
+                text(record, "route"),
+                record["status"],
+                text(record, "outcome"),
+                text(record, "reason")
+            )
+        });
+        outcomes.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        outcomes("create-account"),
+        [
+            "POST /accounts/create 303 signed-up -",
+            "POST /accounts/create 303 repeated -",
+            "POST /accounts/create 422 refused invalid-input",
+            "GET /accounts/create 200 form -",
+            "other /accounts/create 405 refused method",
+            "GET none 404 refused no-route",
+            "GET none 400 refused event",
+            "POST /accounts/create 303 signed-up -",
+            "POST /accounts/create 303 repeated -",
+        ]
+    );
+    assert_eq!(
+        outcomes("confirm-email"),
+        [
+            "GET /accounts/confirm/{token} 200 needs-password -",
+            "GET /accounts/confirm/{token} 200 needs-password -",
+            "POST /accounts/confirm/{token} 303 confirmed -",
+            "GET /accounts/confirm/{token} 303 confirmed-before -",
+            "GET /accounts/confirm/{token} 404 refused invalid-link",
+            "GET /accounts/confirm/{token} 404 refused expired",
+            "POST /accounts/confirm/{token} 303 fresh-link -",
+        ]
+    );
+    for function in ["create-account", "confirm-email"] {
+        for (index, record) in records(&lines, function).iter().enumerate() {
+            assert_eq!(record["level"], "INFO");
+            assert_eq!(record["Function"], function);
+            assert_eq!(record["cold"], index == 0);
+            assert!(record["duration_us"].is_u64());
+            assert!(!record["request_id"].as_str().unwrap().is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_in_the_embedded_format() {
+    let world = World::start().await;
+    sign_up(&world, ADA).await;
+    let link = format!("/accounts/confirm/{}", world.token(ADA, 100));
+    world.get(&link).await;
+    sign_up(&world, "no address").await;
+    world.ses.always(ANY, Fault::access_denied());
+    sign_up(&world, "bob@example.com").await;
+    let lines = world.final_logs().await;
+
+    let metrics = |record: &Value| {
+        let definitions = &record["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(definitions["Namespace"], "Accounts");
+        assert_eq!(definitions["Dimensions"], json!([["Function"]]));
+        assert!(record["_aws"]["Timestamp"].as_u64().unwrap() > 1_700_000_000_000);
+        let names = definitions["Metrics"].as_array().unwrap().iter();
+        let names = names.map(|metric| metric["Name"].as_str().unwrap().to_owned());
+        let names: Vec<_> = names.collect();
+        assert!(
+            names.iter().all(|name| record[name].is_number()),
+            "{record}"
+        );
+        names
+    };
+    let records_of = |function| records(&lines, function);
+    let created = records_of("create-account");
+    assert_eq!(metrics(&created[0]), ["SignedUp", "MailSent"]);
+    assert_eq!(metrics(&created[1]), ["Refused"]);
+    assert_eq!(metrics(&created[2]), ["Unavailable", "MailFailed"]);
+    let confirmed = &records_of("confirm-email")[0];
+    assert_eq!(metrics(confirmed), ["Confirmed", "ConfirmedAfter"]);
+    let after = confirmed["ConfirmedAfter"].as_f64().unwrap();
+    assert!((100.0..110.0).contains(&after), "{after}");
+}
+
+#[tokio::test]
+async fn no_line_holds_an_address_a_token_a_password_a_hash_or_a_key() {
+    for level in ["INFO", "DEBUG", "TRACE"] {
+        let world = World::builder()
+            .setting("AWS_LAMBDA_LOG_LEVEL", level)
+            .setting("RUST_LOG", "trace")
+            .setting("RUST_BACKTRACE", "full")
+            .setting("SECRET_KEY_FALLBACKS", "an older key of this service")
+            .start()
+            .await;
+        let mut secrets = vec![
+            "ada".to_owned(),
+            "eve@".to_owned(),
+            "example.com".to_owned(),
+            PASSWORD.to_owned(),
+            OTHER_PASSWORD.to_owned(),
+            "chosen by the reader".to_owned(),
+            "correct+horse".to_owned(),
+            "argon2id".to_owned(),
+            world.secret_key().to_owned(),
+            "an older key".to_owned(),
+            "no-reply".to_owned(),
+        ];
+
+        sign_up(&world, ADA).await;
+        sign_up_with(&world, ADA, OTHER_PASSWORD).await;
+        let link = world.mail_to(ADA).link();
+        world.get(&link).await;
+        world
+            .post_form(&link, &[("password", "chosen by the reader")])
+            .await;
+        world.get(&link).await;
+        let_pass(&world, ADA, 60);
+        sign_up(&world, ADA).await;
+        sign_up(&world, "ada@no address").await;
+        sign_up_with(&world, ADA, "short").await;
+        world
+            .post_json(
+                "/accounts/create",
+                &json!({ "email": ADA, "password": PASSWORD }),
+            )
+            .await;
+        world.get(&expired_link(&world, ADA)).await;
+        world.post_form(&expired_link(&world, ADA), &[]).await;
+        world.get(&format!("{link}x")).await;
+        let query = format!("/accounts/create?email={ADA}");
+        world.get(&query).await;
+        let strange = world.request(ADA, "/accounts/create");
+        let strange = strange.header("user-agent", ADA).header("referer", &link);
+        strange.send().await;
+        let nowhere = world.request("GET", "/accounts/ada@example.com");
+        nowhere.function("create-account").send().await;
+        for (proxy, fault) in [
+            (&world.dynamodb, Fault::access_denied()),
+            (&world.dynamodb, Fault::error(500, "InternalServerError")),
+            (&world.dynamodb, Fault::DropAnswer),
+            (&world.ses, Fault::error(400, "MessageRejected")),
+            (&world.ses, Fault::DropCall),
+        ] {
+            world.delete_row("eve@example.com");
+            proxy.always(ANY, fault);
+            assert_eq!(sign_up(&world, "eve@example.com").await.status, 503);
+            world.get(&link).await;
+            proxy.heal();
+        }
+        secrets.extend(world.mails().iter().filter_map(|mail| {
+            let link = mail
+                .links()
+                .into_iter()
+                .find(|link| link.contains("/confirm/"))?;
+            Some(link.rsplit('/').next().unwrap().to_owned())
+        }));
+        secrets.push(
+            expired_link(&world, ADA)
+                .split('.')
+                .next()
+                .unwrap()
+                .to_owned(),
+        );
+        for row in world.rows() {
+            for name in ["user_id", "password_hash"] {
+                secrets.push(row[name].as_str().unwrap().to_owned());
+            }
+        }
+        let lines = world.final_logs().await;
+
+        assert!(lines.len() > 20, "{level}: there is something to look at");
+        for line in &lines {
+            let line = line.to_lowercase();
+            for secret in &secrets {
+                assert!(
+                    !line.contains(&secret.to_lowercase()),
+                    "{level}: {secret} in {line}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_log_level_says_which_lines_are_written() {
+    for (level, expected) in [
+        (None, 3),
+        (Some("TRACE"), 3),
+        (Some("DEBUG"), 3),
+        (Some("INFO"), 3),
+        (Some("info"), 3),
+        (Some("WARN"), 1),
+        (Some("ERROR"), 1),
+        (Some("FATAL"), 0),
+    ] {
+        let mut builder = World::builder();
+        if let Some(level) = level {
+            builder = builder.setting("AWS_LAMBDA_LOG_LEVEL", level);
+        }
+        let world = builder.start().await;
+        sign_up(&world, ADA).await;
+        sign_up(&world, "no address").await;
+        world.dynamodb.always(ANY, Fault::access_denied());
+        assert_eq!(sign_up(&world, ADA).await.status, 503);
+
+        let lines = world.final_logs().await;
+
+        assert_eq!(lines.len(), expected, "{level:?}: {lines:#?}");
+        if let Some(record) = records(&lines, "create-account").last() {
+            assert_eq!(record["level"], "ERROR");
+            assert_eq!(record["outcome"], "unavailable");
+            assert_eq!(record["reason"], "PutItem: AccessDeniedException");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_fails_is_one_line() {
+    let world = World::builder().without("MAIL_FROM").start().await;
+
+    let answer = world.request("GET", "/accounts/create").try_send().await;
+
+    assert!(answer.is_err());
+    let lines = world.final_logs().await;
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+}
