@@ -83,15 +83,15 @@ pub fn seconds(
     Ok(optional(variable, expected, number)?.unwrap_or(default))
 }
 
-/// An absolute `http` or `https` URL that names a host and holds no credentials.
+/// An absolute `http` or `https` URL that names a host, which a pattern with `*` does not, and holds no credentials.
 #[must_use]
 pub fn web_url(value: &str) -> Option<Url> {
     let url = Url::parse(value).ok()?;
     let is_web = matches!(url.scheme(), "http" | "https")
         && url.username().is_empty()
         && url.password().is_none();
-    let names_a_host =
-        matches!(url.host(), Some(Host::Domain(name)) if !name.is_empty()) || is_ip_address(&url);
+    let names_a_host = matches!(url.host(), Some(Host::Domain(name)) if !name.is_empty() && !name.contains('*'))
+        || is_ip_address(&url);
     (is_web && names_a_host).then_some(url)
 }
 
