@@ -10,60 +10,39 @@ use accounts::form::Form;
 use accounts::guesses;
 use accounts::keys::Use;
 use accounts::lambda::Function;
-use accounts::links::{self, Links};
-use accounts::mailer::Mailer;
 use accounts::mails::Mail;
 use accounts::outcome::Outcome;
+use accounts::pages;
 use accounts::request::{Request, Route};
-use accounts::sender::Sender;
-use accounts::site::Site;
-use accounts::users::Users;
-use accounts::{aws, pages};
+use accounts::service::Service;
 use lambda_http::http::{Method, StatusCode};
 
-/// What the function works with.
+/// The function.
 pub struct ChangeEmail {
-    site: Site,
-    users: Users,
-    links: Links,
-    mailer: Mailer,
-    max_age: u64,
+    service: Service,
 }
 
 impl Function for ChangeEmail {
     async fn from_env() -> Result<Self, Box<dyn Error>> {
-        let config = aws::config()?;
-        let sender = Sender::from_env()?;
-        let site = Site::from_env(&sender)?;
-        let max_age = links::max_age_from_env()?;
-        let users = Users::from_env(&config, max_age)?;
-        let mailer = Mailer::from_env(&config, &sender)?;
-        let links = Links::from_env(&config, Use::Sign, &site, max_age).await?;
         Ok(Self {
-            site,
-            users,
-            links,
-            mailer,
-            max_age,
+            service: Service::from_env(Use::Sign).await?,
         })
     }
 
-    fn site(&self) -> &Site {
-        &self.site
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    async fn answer(&self, request: &Request) -> Answer {
-        let site = &self.site;
-        let answer = match request.admit(site) {
-            Err(answer) => return answer,
-            Ok(Route::Email) if request.method == Method::POST => self.ask(request).await,
-            Ok(Route::Email) => {
+    async fn answer(&self, request: &Request, route: &Route) -> Result<Answer, Refusal> {
+        let site = &self.service.site;
+        match route {
+            Route::Email if request.method == Method::POST => self.ask(request).await,
+            Route::Email => {
                 let html = pages::change_email(site, "", "", &[]);
                 Ok(Answer::page(StatusCode::OK, html, Outcome::named("form")))
             }
-            Ok(_) => Err(Problem::NOT_FOUND.into()),
-        };
-        answer.unwrap_or_else(|refusal| Answer::refusal(request, site, &refusal))
+            _ => Err(Problem::NOT_FOUND.into()),
+        }
     }
 }
 
@@ -72,8 +51,14 @@ impl ChangeEmail {
         let form = Form::read(request, &["email", "password", "new_email"])?;
         let invalid = |errors: &[FieldError]| {
             let typed = |field| form.text(field).unwrap_or_default();
-            let html =
-                || pages::change_email(&self.site, typed("email"), typed("new_email"), errors);
+            let html = || {
+                pages::change_email(
+                    &self.service.site,
+                    typed("email"),
+                    typed("new_email"),
+                    errors,
+                )
+            };
             Ok(Answer::invalid(request, errors, html))
         };
         let password = form.text("password").map_err(|advice| FieldError {
@@ -98,7 +83,12 @@ impl ChangeEmail {
         };
 
         let network = guesses::network(request.source_ip.as_deref().unwrap_or_default());
-        let Some(owner) = self.users.prove_owner(&old, password, &network).await? else {
+        let Some(owner) = self
+            .service
+            .users
+            .prove_owner(&old, password, &network)
+            .await?
+        else {
             // One sentence for a wrong password, an unknown address and too many tries, so that they are alike.
             let advice = "The address or the password is not right. After ten tries the right one counts again in an hour.";
             return invalid(&[FieldError {
@@ -106,11 +96,20 @@ impl ChangeEmail {
                 advice,
             }]);
         };
-        let outcome = match self.users.request_change(&owner, &old, &new).await? {
+        let outcome = match self
+            .service
+            .users
+            .request_change(&owner, &old, &new)
+            .await?
+        {
             Some(asked) => self.mail(&old, &new, asked).await?,
             None => Outcome::named("change-not-mailed"),
         };
-        Ok(Answer::accepted(request, &self.site.index_url, outcome))
+        Ok(Answer::accepted(
+            request,
+            &self.service.site.index_url,
+            outcome,
+        ))
     }
 
     /// The notice goes first: if only one of the two mails can be sent, then the one that warns.
@@ -122,26 +121,28 @@ impl ChangeEmail {
     ) -> Result<Outcome, Refusal> {
         let (now, mut mails) = (clock::now(), 1.0);
         let mail = if asked.taken {
-            Mail::address_taken(&self.site, now)
+            Mail::address_taken(&self.service.site, now)
         } else {
-            let url = self.links.confirm_change(old, new).await?;
-            Mail::confirm_change(&self.site, &url, now, self.max_age)
+            let url = self.service.links.confirm_change(old, new).await?;
+            Mail::confirm_change(&self.service.site, &url, now, self.service.max_age)
         };
         if let Some(claim) = asked.notice {
-            let notice = Mail::change_requested(&self.site, now);
+            let notice = Mail::change_requested(&self.service.site, now);
             if let Err(cause) = self
+                .service
                 .mailer
-                .send_claimed(&self.users, old, claim, notice)
+                .send_claimed(&self.service.users, old, claim, notice)
                 .await
             {
                 // Its failure leaves the new address to wait for the cooldown; the cause to report is the first.
-                let _ = self.users.lift_claim(new, asked.claim).await;
+                let _ = self.service.users.lift_claim(new, asked.claim).await;
                 return Err(cause.into());
             }
             mails += 1.0;
         }
-        self.mailer
-            .send_claimed(&self.users, new, asked.claim, mail)
+        self.service
+            .mailer
+            .send_claimed(&self.service.users, new, asked.claim, mail)
             .await?;
         let name = if asked.taken {
             "change-to-taken"

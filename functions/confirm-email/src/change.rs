@@ -17,7 +17,12 @@ impl ConfirmEmail {
         old: &EmailAddress,
         new: &EmailAddress,
     ) -> Result<Answer, Refusal> {
-        let (outcome, notice_due) = match self.users.change_email(old, new, date_signed).await? {
+        let (outcome, notice_due) = match self
+            .service
+            .users
+            .change_email(old, new, date_signed)
+            .await?
+        {
             Change::Done { notice_due } => (
                 Outcome::named("changed").counting("EmailChanged"),
                 notice_due,
@@ -26,12 +31,13 @@ impl ConfirmEmail {
             Change::Outlived => return Err(Problem::OUTLIVED_CHANGE.into()),
         };
         if notice_due {
-            self.mailer
-                .send(old, Mail::changed(&self.site, clock::now()))
+            self.service
+                .mailer
+                .send(old, Mail::changed(&self.service.site, clock::now()))
                 .await?;
-            self.users.notice_mailed(new).await?;
+            self.service.users.notice_mailed(new).await?;
         }
-        Ok(Answer::redirect(&self.site.sign_in_url, outcome))
+        Ok(Answer::redirect(&self.service.site.sign_in_url, outcome))
     }
 
     /// What following the link would lead to, without following it.
@@ -42,7 +48,12 @@ impl ConfirmEmail {
         old: &EmailAddress,
         new: &EmailAddress,
     ) -> Result<Answer, Refusal> {
-        match self.users.change_outlook(old, new, date_signed).await? {
+        match self
+            .service
+            .users
+            .change_outlook(old, new, date_signed)
+            .await?
+        {
             Outlook::Waits => Ok(self.would_confirm(request)),
             Outlook::Done { .. } => Ok(self.confirmed_before()),
             Outlook::Outlived => Err(Problem::OUTLIVED_CHANGE.into()),

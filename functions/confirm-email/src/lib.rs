@@ -10,25 +10,19 @@ use accounts::email_address::EmailAddress;
 use accounts::form::Form;
 use accounts::keys::Use;
 use accounts::lambda::Function;
-use accounts::links::{self, Link, Links, Purpose};
-use accounts::mailer::Mailer;
+use accounts::links::{Link, Purpose};
 use accounts::mails::Mail;
 use accounts::outcome::Outcome;
 use accounts::request::{Request, Route};
-use accounts::sender::Sender;
-use accounts::site::Site;
+use accounts::service::Service;
 use accounts::user::State;
-use accounts::users::{Confirmation, Users};
-use accounts::{aws, pages, settings};
+use accounts::users::Confirmation;
+use accounts::{pages, settings};
 use lambda_http::http::{Method, StatusCode};
 
 /// What the function works with.
 pub struct ConfirmEmail {
-    site: Site,
-    users: Users,
-    links: Links,
-    mailer: Mailer,
-    max_age: u64,
+    service: Service,
     confirm_on: ConfirmOn,
 }
 
@@ -53,45 +47,33 @@ impl ConfirmOn {
 
 impl Function for ConfirmEmail {
     async fn from_env() -> Result<Self, Box<dyn Error>> {
-        let config = aws::config()?;
-        let sender = Sender::from_env()?;
-        let site = Site::from_env(&sender)?;
-        let max_age = links::max_age_from_env()?;
-        let users = Users::from_env(&config, max_age)?;
-        let mailer = Mailer::from_env(&config, &sender)?;
         let confirm_on = settings::optional("CONFIRM_ON", "visit or button", ConfirmOn::parse)?;
-        let links = Links::from_env(&config, Use::SignAndVerify, &site, max_age).await?;
+        let service = Service::from_env(Use::SignAndVerify).await?;
         Ok(Self {
-            site,
-            users,
-            links,
-            mailer,
-            max_age,
+            service,
             confirm_on: confirm_on.unwrap_or(ConfirmOn::Visit),
         })
     }
 
-    fn site(&self) -> &Site {
-        &self.site
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    async fn answer(&self, request: &Request) -> Answer {
-        let site = &self.site;
-        let answer = match request.admit(site) {
-            Err(answer) => return answer,
-            Ok(Route::Confirm { token }) => self.follow(request, token).await,
-            Ok(Route::Confirmed) => {
-                let html = || pages::confirmed(site);
+    async fn answer(&self, request: &Request, route: &Route) -> Result<Answer, Refusal> {
+        match route {
+            Route::Confirm { token } => self.follow(request, token).await,
+            Route::Confirmed => {
+                let html = || pages::confirmed(&self.service.site);
+                let outcome = Outcome::named("confirmed-page");
                 Ok(Answer::message(
                     request,
                     "Your address is confirmed.",
                     html,
-                    Outcome::named("confirmed-page"),
+                    outcome,
                 ))
             }
-            Ok(_) => Err(Problem::NOT_FOUND.into()),
-        };
-        answer.unwrap_or_else(|refusal| Answer::refusal(request, site, &refusal))
+            _ => Err(Problem::NOT_FOUND.into()),
+        }
     }
 }
 
@@ -106,7 +88,12 @@ impl ConfirmEmail {
         } else {
             Form::default()
         };
-        let link = self.links.read(token).await.ok_or(Problem::INVALID_LINK)?;
+        let link = self
+            .service
+            .links
+            .read(token)
+            .await
+            .ok_or(Problem::INVALID_LINK)?;
 
         let confirms =
             is_post || (request.method == Method::GET && self.confirm_on == ConfirmOn::Visit);
@@ -139,14 +126,19 @@ impl ConfirmEmail {
             match form.new_password("password") {
                 Ok(password) => Some(password.hash()?),
                 Err(error) => {
-                    let html = || pages::choose_password(&self.site, &[error]);
+                    let html = || pages::choose_password(&self.service.site, &[error]);
                     return Ok(Answer::invalid(request, &[error], html));
                 }
             }
         } else {
             None
         };
-        match self.users.confirm(email, password_hash.as_ref()).await? {
+        match self
+            .service
+            .users
+            .confirm(email, password_hash.as_ref())
+            .await?
+        {
             Confirmation::Done => {
                 #[expect(
                     clippy::cast_precision_loss,
@@ -163,7 +155,7 @@ impl ConfirmEmail {
                 } else {
                     outcome
                 };
-                Ok(Answer::redirect(&self.site.sign_in_url, outcome))
+                Ok(Answer::redirect(&self.service.site.sign_in_url, outcome))
             }
             Confirmation::DoneBefore => Ok(self.confirmed_before()),
             Confirmation::NeedsPassword => Ok(self.choose_password(request)),
@@ -173,7 +165,7 @@ impl ConfirmEmail {
 
     /// What following the link would lead to, without following it.
     async fn show(&self, request: &Request, email: &EmailAddress) -> Result<Answer, Refusal> {
-        match self.users.find(email).await?.map(|user| user.state) {
+        match self.service.users.find(email).await?.map(|user| user.state) {
             None | Some(State::Reserved) => Err(Problem::INVALID_LINK.into()),
             Some(State::Confirmed) => Ok(self.confirmed_before()),
             Some(State::Contested) => Ok(self.choose_password(request)),
@@ -184,9 +176,11 @@ impl ConfirmEmail {
     /// The answer to a `GET` or `HEAD` that would confirm if it did not have to change nothing.
     fn would_confirm(&self, request: &Request) -> Answer {
         match self.confirm_on {
-            ConfirmOn::Visit => Answer::redirect(&self.site.sign_in_url, Outcome::named("head")),
+            ConfirmOn::Visit => {
+                Answer::redirect(&self.service.site.sign_in_url, Outcome::named("head"))
+            }
             ConfirmOn::Button => {
-                let html = || pages::confirm(&self.site);
+                let html = || pages::confirm(&self.service.site);
                 Answer::message(
                     request,
                     "Post to this URL to confirm.",
@@ -198,11 +192,14 @@ impl ConfirmEmail {
     }
 
     fn confirmed_before(&self) -> Answer {
-        Answer::redirect(&self.site.sign_in_url, Outcome::named("confirmed-before"))
+        Answer::redirect(
+            &self.service.site.sign_in_url,
+            Outcome::named("confirmed-before"),
+        )
     }
 
     fn choose_password(&self, request: &Request) -> Answer {
-        let html = || pages::choose_password(&self.site, &[]);
+        let html = || pages::choose_password(&self.service.site, &[]);
         let message = "Post a password to this URL to set it and to confirm.";
         Answer::message(request, message, html, Outcome::named("needs-password"))
     }
@@ -212,7 +209,11 @@ impl ConfirmEmail {
         if request.wants_json() {
             Answer::problem_details(&Problem::EXPIRED_LINK, outcome)
         } else {
-            Answer::page(StatusCode::NOT_FOUND, pages::expired(&self.site), outcome)
+            Answer::page(
+                StatusCode::NOT_FOUND,
+                pages::expired(&self.service.site),
+                outcome,
+            )
         }
     }
 
@@ -223,19 +224,24 @@ impl ConfirmEmail {
         email: &EmailAddress,
     ) -> Result<Answer, Refusal> {
         let mut outcome = Outcome::named("fresh-link");
-        if let Some((claim, user)) = self.users.claim_fresh_link(email).await? {
-            let url = self.links.confirm_sign_up(email).await?;
+        if let Some((claim, user)) = self.service.users.claim_fresh_link(email).await? {
+            let url = self.service.links.confirm_sign_up(email).await?;
             let signed_up = user
                 .created_at
                 .as_deref()
                 .and_then(clock::parse_rfc3339)
                 .unwrap_or_else(clock::now);
-            let mail = Mail::confirm(&self.site, &url, signed_up, self.max_age);
-            self.mailer
-                .send_claimed(&self.users, email, claim, mail)
+            let mail = Mail::confirm(&self.service.site, &url, signed_up, self.service.max_age);
+            self.service
+                .mailer
+                .send_claimed(&self.service.users, email, claim, mail)
                 .await?;
             outcome = outcome.counting("MailSent");
         }
-        Ok(Answer::accepted(request, &self.site.index_url, outcome))
+        Ok(Answer::accepted(
+            request,
+            &self.service.site.index_url,
+            outcome,
+        ))
     }
 }

@@ -8,60 +8,41 @@ use accounts::email_address::EmailAddress;
 use accounts::form::Form;
 use accounts::keys::Use;
 use accounts::lambda::Function;
-use accounts::links::{self, Links};
-use accounts::mailer::Mailer;
 use accounts::mails::Mail;
 use accounts::outcome::Outcome;
+use accounts::pages;
 use accounts::request::{Request, Route};
-use accounts::sender::Sender;
-use accounts::site::Site;
+use accounts::service::Service;
 use accounts::unavailable::Unavailable;
-use accounts::users::{SignUp, Users};
-use accounts::{aws, pages};
+use accounts::users::SignUp;
 use lambda_http::http::{Method, StatusCode};
 
-/// What the function works with.
+/// The function.
 pub struct CreateAccount {
-    site: Site,
-    users: Users,
-    links: Links,
-    mailer: Mailer,
-    max_age: u64,
+    service: Service,
 }
 
 impl Function for CreateAccount {
     async fn from_env() -> Result<Self, Box<dyn Error>> {
-        let config = aws::config()?;
-        let sender = Sender::from_env()?;
-        let site = Site::from_env(&sender)?;
-        let max_age = links::max_age_from_env()?;
-        let users = Users::from_env(&config, max_age)?;
-        let mailer = Mailer::from_env(&config, &sender)?;
-        let links = Links::from_env(&config, Use::Sign, &site, max_age).await?;
         Ok(Self {
-            site,
-            users,
-            links,
-            mailer,
-            max_age,
+            service: Service::from_env(Use::Sign).await?,
         })
     }
 
-    fn site(&self) -> &Site {
-        &self.site
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    async fn answer(&self, request: &Request) -> Answer {
-        let site = &self.site;
-        let answer = match request.admit(site) {
-            Err(answer) => return answer,
-            Ok(Route::Create) if request.method == Method::POST => self.sign_up(request).await,
-            Ok(Route::Create) => Ok(Answer::page(
+    async fn answer(&self, request: &Request, route: &Route) -> Result<Answer, Refusal> {
+        let site = &self.service.site;
+        match route {
+            Route::Create if request.method == Method::POST => self.sign_up(request).await,
+            Route::Create => Ok(Answer::page(
                 StatusCode::OK,
                 pages::sign_up(site, "", &[]),
                 Outcome::named("form"),
             )),
-            Ok(Route::Created) => {
+            Route::Created => {
                 let html = || pages::created(site);
                 Ok(Answer::message(
                     request,
@@ -70,9 +51,8 @@ impl Function for CreateAccount {
                     Outcome::named("created"),
                 ))
             }
-            Ok(_) => Err(Problem::NOT_FOUND.into()),
-        };
-        answer.unwrap_or_else(|refusal| Answer::refusal(request, site, &refusal))
+            _ => Err(Problem::NOT_FOUND.into()),
+        }
     }
 }
 
@@ -88,17 +68,21 @@ impl CreateAccount {
                     .collect();
                 let typed = form.text("email").unwrap_or_default();
                 return Ok(Answer::invalid(request, &errors, || {
-                    pages::sign_up(&self.site, typed, &errors)
+                    pages::sign_up(&self.service.site, typed, &errors)
                 }));
             }
         };
         // Before the address is looked up, so that it takes the same time for every address.
         let password_hash = password.hash()?;
 
-        let sign_up = self.users.sign_up(&email, &password_hash).await?;
+        let sign_up = self.service.users.sign_up(&email, &password_hash).await?;
         let outcome = self.mail(&email, sign_up).await?;
 
-        Ok(Answer::accepted(request, &self.site.index_url, outcome))
+        Ok(Answer::accepted(
+            request,
+            &self.service.site.index_url,
+            outcome,
+        ))
     }
 
     async fn mail(&self, email: &EmailAddress, sign_up: SignUp) -> Result<Outcome, Unavailable> {
@@ -116,17 +100,23 @@ impl CreateAccount {
             return Ok(outcome);
         };
         let mail = match has_account {
-            true => Mail::account_exists(&self.site, now),
+            true => Mail::account_exists(&self.service.site, now),
             false => self.confirmation(email, now).await?,
         };
-        self.mailer
-            .send_claimed(&self.users, email, claim, mail)
+        self.service
+            .mailer
+            .send_claimed(&self.service.users, email, claim, mail)
             .await?;
         Ok(outcome.counting("MailSent"))
     }
 
     async fn confirmation(&self, email: &EmailAddress, now: u64) -> Result<Mail, Unavailable> {
-        let url = self.links.confirm_sign_up(email).await?;
-        Ok(Mail::confirm(&self.site, &url, now, self.max_age))
+        let url = self.service.links.confirm_sign_up(email).await?;
+        Ok(Mail::confirm(
+            &self.service.site,
+            &url,
+            now,
+            self.service.max_age,
+        ))
     }
 }

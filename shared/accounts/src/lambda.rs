@@ -17,11 +17,11 @@ use lambda_http::{Body, Error, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::answer::{Answer, Problem};
+use crate::answer::{Answer, Problem, Refusal};
 use crate::log::{Level, Record};
 use crate::outcome::Outcome;
 use crate::request::{Request, Route};
-use crate::site::Site;
+use crate::service::Service;
 
 /// An event of API Gateway or of a function URL (which has the format of an HTTP API).
 enum Event {
@@ -37,6 +37,16 @@ enum Reply {
     Rest(Box<ApiGatewayProxyResponse>),
 }
 
+/// What an event came to.
+pub struct Exchange {
+    request: Request,
+    is_rest: bool,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+    outcome: Outcome,
+}
+
 /// One of the service's functions.
 pub trait Function: Sized {
     /// Reads the settings and makes the clients.
@@ -46,11 +56,15 @@ pub trait Function: Sized {
     /// What keeps the function from starting, in one line that names the variable.
     fn from_env() -> impl Future<Output = Result<Self, Box<dyn std::error::Error>>>;
 
-    /// The site that the function belongs to.
-    fn site(&self) -> &Site;
+    /// What the function works with.
+    fn service(&self) -> &Service;
 
-    /// Answers a request.
-    fn answer(&self, request: &Request) -> impl Future<Output = Answer>;
+    /// Answers a request for a route of the service; one of another function's is not found.
+    fn answer(
+        &self,
+        request: &Request,
+        route: &Route,
+    ) -> impl Future<Output = Result<Answer, Refusal>>;
 }
 
 /// A function's `main`: starts it, answers events until Lambda ends the process, and writes one line of log for each.
@@ -88,33 +102,61 @@ async fn answer_events<F: Function>(function: &F) -> Result<(), Error> {
     lambda_runtime::run(service_fn(
         move |event: LambdaEvent<Box<RawValue>>| async move {
             let start = Instant::now();
-            let event_or_none = Event::parse(event.payload.get());
-            let is_rest = matches!(event_or_none, Some(Event::Rest(_)));
-            let request =
-                event_or_none.and_then(|event| event.into_request(function.site().base_path()));
-            let answer = match &request {
-                Some(request) => function.answer(request).await,
-                None => Answer::problem_details(&Problem::UNREADABLE, Outcome::refused("event")),
-            };
-            let request = request.unwrap_or_default();
-            let outcome = answer.outcome.clone();
-            let (status, headers, body) = answer.into_parts(&request, function.site());
+            let exchange = answer_event(function, event.payload.get()).await;
             let record = Record {
                 function: &event.context.env_config.function_name,
                 request_id: &event.context.request_id,
-                method: known_method(&request.method),
-                route: request.route.as_ref().map_or("none", Route::pattern),
-                status: status.as_u16(),
+                method: known_method(&exchange.request.method),
+                route: exchange
+                    .request
+                    .route
+                    .as_ref()
+                    .map_or("none", Route::pattern),
+                status: exchange.status.as_u16(),
                 duration: start.elapsed(),
                 cold: cold.replace(false),
                 timestamp: Timestamp::now().as_millisecond(),
-                outcome: &outcome,
+                outcome: &exchange.outcome,
             };
             record.write(level);
-            Ok::<_, Error>(Reply::new(is_rest, status, headers, body))
+            Ok::<_, Error>(Reply::new(exchange))
         },
     ))
     .await
+}
+
+/// Answers one event, the text of a JSON value.
+pub async fn answer_event<F: Function>(function: &F, event: &str) -> Exchange {
+    let site = &function.service().site;
+    let event = Event::parse(event);
+    let is_rest = matches!(event, Some(Event::Rest(_)));
+    let request = event.and_then(|event| event.into_request(site.base_path()));
+    let answer = match &request {
+        Some(request) => answer_request(function, request).await,
+        None => Answer::problem_details(&Problem::UNREADABLE, Outcome::refused("event")),
+    };
+    let request = request.unwrap_or_default();
+    let outcome = answer.outcome.clone();
+    let (status, headers, body) = answer.into_parts(&request, site);
+    Exchange {
+        request,
+        is_rest,
+        status,
+        headers,
+        body,
+        outcome,
+    }
+}
+
+async fn answer_request<F: Function>(function: &F, request: &Request) -> Answer {
+    let site = &function.service().site;
+    match request.admit(site) {
+        Ok(route) => {
+            let answer = function.answer(request, route).await;
+            answer.unwrap_or_else(|refusal| Answer::refusal(request, site, &refusal))
+        }
+        Err(answer) => answer,
+    }
 }
 
 /// A method's name if it is one of the usual ones: any other is text from outside.
@@ -192,7 +234,14 @@ impl Event {
 }
 
 impl Reply {
-    fn new(is_rest: bool, status: StatusCode, headers: HeaderMap, body: String) -> Self {
+    fn new(exchange: Exchange) -> Self {
+        let Exchange {
+            is_rest,
+            status,
+            headers,
+            body,
+            ..
+        } = exchange;
         let (status_code, body) = (i64::from(status.as_u16()), Some(Body::Text(body)));
         if is_rest {
             let mut reply = ApiGatewayProxyResponse::default();

@@ -22,6 +22,7 @@ pub mod pages;
 pub mod password;
 pub mod request;
 pub mod sender;
+pub mod service;
 pub mod settings;
 pub mod site;
 pub mod unavailable;
