@@ -30,7 +30,7 @@ pub async fn sign_up_with(world: &World, email: &str, password: &str) -> Answer 
 pub async fn have_account(world: &World, email: &str) {
     assert_eq!(sign_up(world, email).await.status, 303);
     let link = world.mail_to(email).link();
-    assert_eq!(world.get(&link).await.status, 303);
+    assert_eq!(world.post_form(&link, &[]).await.status, 303);
     assert!(is_confirmed(world, email));
     world.forget_calls();
 }
