@@ -1,7 +1,12 @@
 //! A person with a browser, from the form through the inbox to the confirmed account.
 
 use fantoccini::Locator;
+use serde_json::Value;
 use tests::{Browser, World};
+
+use crate::steps::{
+    ADA, PASSWORD, expired_link, have_contested_row, is_confirmed, let_pass, password_of, sign_up,
+};
 
 #[tokio::test]
 async fn the_inbox_is_a_page() {
@@ -49,5 +54,208 @@ async fn somebody_signs_up_opens_the_mail_and_clicks_the_link() {
         world.row("ada@example.com").unwrap()["email_confirmed"],
         true
     );
+    browser.close().await;
+}
+
+const TAB: &str = "\u{e004}";
+const ENTER: &str = "\u{e007}";
+
+/// Types on the keyboard, wherever the focus is.
+async fn press(browser: &Browser, keys: &str) {
+    let focused = browser.active_element().await.unwrap();
+    focused.send_keys(keys).await.unwrap();
+}
+
+/// What a script in the page evaluates to.
+async fn evaluate(browser: &Browser, expression: &str) -> Value {
+    let script = format!("return {expression};");
+    browser.execute(&script, Vec::new()).await.unwrap()
+}
+
+/// Waits until the page has this heading.
+async fn wait_for_heading(browser: &Browser, heading: &str) {
+    let xpath = format!("//h1[text()='{heading}']");
+    let found = browser.wait().for_element(Locator::XPath(&xpath)).await;
+    if found.is_err() {
+        panic!("no {heading:?} on the page: {}", browser.text().await);
+    }
+}
+
+#[tokio::test]
+async fn everything_can_be_done_with_the_keyboard_alone() {
+    let world = World::builder()
+        .over_http()
+        .setting("CONFIRM_ON", "button")
+        .start()
+        .await;
+    let browser = Browser::start().await;
+
+    // The form: e-mail, password, Enter.
+    browser.goto(&world.url("/accounts/create")).await.unwrap();
+    press(&browser, TAB).await;
+    press(&browser, ADA).await;
+    press(&browser, TAB).await;
+    press(&browser, PASSWORD).await;
+    press(&browser, ENTER).await;
+    browser.wait_for_url(&world.url("/accounts/created")).await;
+
+    // The link, and the button on its page.
+    let link = world.mail_to(ADA).link();
+    browser.goto(&link).await.unwrap();
+    wait_for_heading(&browser, "Confirm your address").await;
+    assert!(
+        !is_confirmed(&world, ADA),
+        "opening the link changes nothing"
+    );
+    press(&browser, TAB).await;
+    press(&browser, ENTER).await;
+    browser
+        .wait_for_url(&world.url("/accounts/confirmed"))
+        .await;
+    assert!(is_confirmed(&world, ADA));
+
+    // A second look: there is nothing left to do.
+    browser.goto(&link).await.unwrap();
+    browser
+        .wait_for_url(&world.url("/accounts/confirmed"))
+        .await;
+
+    // An expired link, and its button.
+    sign_up(&world, "bob@example.com").await;
+    let_pass(&world, "bob@example.com", 60);
+    let expired = world.url(&expired_link(&world, "bob@example.com"));
+    browser.goto(&expired).await.unwrap();
+    wait_for_heading(&browser, "This link has expired").await;
+    press(&browser, TAB).await;
+    press(&browser, ENTER).await;
+    browser.wait_for_url(&world.url("/accounts/created")).await;
+    assert_eq!(world.mails_to("bob@example.com").len(), 2);
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_reader_of_the_mailbox_chooses_the_password_of_a_contested_account() {
+    let world = World::builder().over_http().start().await;
+    let browser = Browser::start().await;
+    let link = have_contested_row(&world, ADA).await;
+
+    browser.goto(&link).await.unwrap();
+    wait_for_heading(&browser, "Choose your password").await;
+    press(&browser, TAB).await;
+    press(&browser, "password123").await;
+    press(&browser, ENTER).await;
+    browser
+        .wait()
+        .for_element(Locator::Css("#password-error"))
+        .await
+        .unwrap();
+    assert!(browser.text().await.contains("one of the most common ones"));
+    assert!(!is_confirmed(&world, ADA));
+
+    browser.type_into("#password", "chosen by the reader").await;
+    browser.click("button").await;
+    browser
+        .wait_for_url(&world.url("/accounts/confirmed"))
+        .await;
+    assert!(is_confirmed(&world, ADA));
+    assert!(password_of(
+        &world.row(ADA).unwrap(),
+        "chosen by the reader"
+    ));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_form_with_errors_shows_each_beside_its_field_and_keeps_what_was_typed() {
+    let world = World::builder().over_http().start().await;
+    let browser = Browser::start().await;
+    browser.goto(&world.url("/accounts/create")).await.unwrap();
+
+    // What the browser itself lets pass, and the service does not.
+    browser.type_into("#email", "ada@localhost").await;
+    browser.type_into("#password", &"x".repeat(129)).await;
+    browser.click("button").await;
+    browser
+        .wait()
+        .for_element(Locator::Css("#email-error"))
+        .await
+        .unwrap();
+
+    let text = browser.text().await;
+    assert!(
+        text.contains("Enter an address like name@example.com"),
+        "{text}"
+    );
+    assert!(text.contains("Use at most 128 characters."), "{text}");
+    assert_eq!(
+        evaluate(&browser, "document.getElementById('email').value").await,
+        "ada@localhost"
+    );
+    assert_eq!(
+        evaluate(&browser, "document.getElementById('password').value").await,
+        ""
+    );
+    for field in ["email", "password"] {
+        let below = format!(
+            "(() => {{
+                const field = document.getElementById('{field}');
+                const error = document.getElementById(field.getAttribute('aria-describedby'));
+                const gap = error.getBoundingClientRect().top - field.getBoundingClientRect().bottom;
+                return field.labels.length === 1 && gap >= 0 && gap < 20;
+            }})()"
+        );
+        assert_eq!(evaluate(&browser, &below).await, true, "{field}");
+    }
+    // The policy lets the page's own style through, and nothing else is asked for.
+    let colour = "getComputedStyle(document.querySelector('button')).backgroundColor";
+    assert_eq!(evaluate(&browser, colour).await, "rgb(29, 78, 216)");
+    let resources = "performance.getEntriesByType('resource').map(entry => entry.name)";
+    let resources = evaluate(&browser, resources).await;
+    let all_own = |name: &Value| name.as_str().unwrap().starts_with(world.base_url());
+    assert!(
+        resources.as_array().unwrap().iter().all(all_own),
+        "{resources}"
+    );
+    assert!(world.is_untouched());
+
+    browser
+        .find(Locator::Css("#email"))
+        .await
+        .unwrap()
+        .clear()
+        .await
+        .unwrap();
+    browser.type_into("#email", ADA).await;
+    browser.type_into("#password", PASSWORD).await;
+    browser.click("button").await;
+    browser.wait_for_url(&world.url("/accounts/created")).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn forms_lead_to_other_origins_that_the_settings_name() {
+    let elsewhere = World::start().await;
+    let world = World::builder()
+        .over_http()
+        .setting("CONFIRM_ON", "button")
+        .setting("INDEX_URL", &elsewhere.inbox_url())
+        .setting("SIGN_IN_URL", &elsewhere.inbox_url())
+        .start()
+        .await;
+    let browser = Browser::start().await;
+
+    browser.goto(&world.url("/accounts/create")).await.unwrap();
+    browser.type_into("#email", ADA).await;
+    browser.type_into("#password", PASSWORD).await;
+    browser.click("button").await;
+    browser.wait_for_url(&elsewhere.inbox_url()).await;
+
+    browser.goto(&world.mail_to(ADA).link()).await.unwrap();
+    browser.click("button").await;
+    browser.wait_for_url(&elsewhere.inbox_url()).await;
+    assert!(is_confirmed(&world, ADA));
+
+    let referrer = evaluate(&browser, "document.referrer").await;
+    assert_eq!(referrer, "", "no other origin is told the link");
     browser.close().await;
 }
