@@ -4,43 +4,33 @@ use std::cell::Cell;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use lambda_http::aws_lambda_events::apigw::{
-    ApiGatewayProxyRequest, ApiGatewayProxyResponse, ApiGatewayV2httpRequest,
-    ApiGatewayV2httpResponse,
-};
-use lambda_http::http::{HeaderMap, Method, StatusCode};
+use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lambda_http::lambda_runtime::{self, LambdaEvent};
-use lambda_http::{Body, Error, service_fn};
-use serde::Serialize;
+use lambda_http::{Error, service_fn};
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::answer::{Answer, Problem, Refusal};
+use crate::event;
 use crate::log::{Level, Record};
 use crate::outcome::Outcome;
 use crate::request::{Request, Route};
 use crate::service::Service;
 
-/// An event of API Gateway or of a function URL (which has the format of an HTTP API).
-enum Event {
-    Http(Box<ApiGatewayV2httpRequest>),
-    Rest(Box<ApiGatewayProxyRequest>),
-}
-
-/// An answer in the format of the event.
+/// An answer, as every kind of API Gateway and function URLs read it.
 #[derive(Serialize)]
-#[serde(untagged)]
-enum Reply {
-    Http(Box<ApiGatewayV2httpResponse>),
-    Rest(Box<ApiGatewayProxyResponse>),
+#[serde(rename_all = "camelCase")]
+struct Reply {
+    status_code: u16,
+    #[serde(serialize_with = "as_text")]
+    headers: HeaderMap,
+    body: String,
 }
 
 /// What an event came to.
 pub struct Exchange {
     request: Request,
-    is_rest: bool,
     status: StatusCode,
     headers: HeaderMap,
     body: String,
@@ -119,7 +109,11 @@ async fn answer_events<F: Function>(function: &F) -> Result<(), Error> {
                 outcome: &exchange.outcome,
             };
             record.write(level);
-            Ok::<_, Error>(Reply::new(exchange))
+            Ok::<_, Error>(Reply {
+                status_code: exchange.status.as_u16(),
+                headers: exchange.headers,
+                body: exchange.body,
+            })
         },
     ))
     .await
@@ -128,9 +122,7 @@ async fn answer_events<F: Function>(function: &F) -> Result<(), Error> {
 /// Answers one event, the text of a JSON value.
 pub async fn answer_event<F: Function>(function: &F, event: &str) -> Exchange {
     let site = &function.service().site;
-    let event = Event::parse(event);
-    let is_rest = matches!(event, Some(Event::Rest(_)));
-    let request = event.and_then(|event| event.into_request(site.base_path()));
+    let request = event::read(event, site.base_path());
     let answer = match &request {
         Some(request) => answer_request(function, request).await,
         None => Answer::problem_details(&Problem::UNREADABLE, Outcome::refused("event")),
@@ -140,7 +132,6 @@ pub async fn answer_event<F: Function>(function: &F, event: &str) -> Exchange {
     let (status, headers, body) = answer.into_parts(&request, site);
     Exchange {
         request,
-        is_rest,
         status,
         headers,
         body,
@@ -167,90 +158,9 @@ fn known_method(method: &Method) -> &'static str {
         .unwrap_or("other")
 }
 
-impl Event {
-    fn parse(json: &str) -> Option<Self> {
-        // The first asks for `requestContext.http`, the second for `httpMethod`: no event is both.
-        let http = || serde_json::from_str(json).ok().map(Self::Http);
-        let rest = || serde_json::from_str(json).ok().map(Self::Rest);
-        http().or_else(rest)
-    }
-
-    /// `None` if the body is not the base64 that it is said to be.
-    ///
-    /// `lambda_http`'s own conversion is not used: it panics on a host, a forwarded protocol, a query or a body that it
-    /// cannot read.
-    fn into_request(self, base_path: &str) -> Option<Request> {
-        let (request, path, stage, body, is_base64) = match self {
-            Self::Http(event) => {
-                let (context, headers) = (event.request_context, event.headers);
-                let (method, source_ip) = (context.http.method, context.http.source_ip);
-                let path = event.raw_path.or(context.http.path);
-                let request = Request {
-                    method,
-                    headers,
-                    source_ip,
-                    ..Request::default()
-                };
-                (
-                    request,
-                    path,
-                    context.stage,
-                    event.body,
-                    event.is_base64_encoded,
-                )
-            }
-            Self::Rest(event) => {
-                let (context, mut headers) = (event.request_context, event.multi_value_headers);
-                headers.extend(event.headers);
-                let (method, source_ip) = (event.http_method, context.identity.source_ip);
-                let request = Request {
-                    method,
-                    headers,
-                    source_ip,
-                    ..Request::default()
-                };
-                (
-                    request,
-                    event.path,
-                    context.stage,
-                    event.body,
-                    event.is_base64_encoded,
-                )
-            }
-        };
-        let body = body.unwrap_or_default();
-        let body = if is_base64 {
-            STANDARD.decode(body).ok()?
-        } else {
-            body.into_bytes()
-        };
-        let route = Route::find(&path.unwrap_or_default(), stage.as_deref(), base_path);
-        Some(Request {
-            route,
-            body,
-            ..request
-        })
-    }
-}
-
-impl Reply {
-    fn new(exchange: Exchange) -> Self {
-        let Exchange {
-            is_rest,
-            status,
-            headers,
-            body,
-            ..
-        } = exchange;
-        let (status_code, body) = (i64::from(status.as_u16()), Some(Body::Text(body)));
-        if is_rest {
-            let mut reply = ApiGatewayProxyResponse::default();
-            (reply.status_code, reply.headers, reply.body) = (status_code, headers, body);
-            Self::Rest(Box::new(reply))
-        } else {
-            let mut reply = ApiGatewayV2httpResponse::default();
-            (reply.status_code, reply.headers, reply.body) = (status_code, headers, body);
-            Self::Http(Box::new(reply))
-        }
-    }
+/// Each of our headers has one value, and that is text.
+fn as_text<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let headers = headers.iter();
+    serializer.collect_map(headers.map(|(name, value)| (name.as_str(), text(value))))
 }

@@ -1,6 +1,6 @@
 //! Accounts with confirmed addresses: what the functions `create-account`, `confirm-email` and `change-email` share.
 //!
-//! From the outside in: [`lambda`] turns events into a [`request`] and an [`answer`] into what Lambda sends;
+//! From the outside in: [`lambda`] finds the [`request`] in an [`event`] and sends back the [`answer`];
 //! [`form`], [`email_address`] and [`password`] parse what people type; [`users`] keeps a [`user`] in `DynamoDB`; [`links`]
 //! signs what [`mails`] say and [`mailer`] sends; [`site`], [`sender`], [`keys`] and [`aws`] come from [`settings`].
 
@@ -9,6 +9,7 @@ pub mod aws;
 pub mod clock;
 pub mod email_address;
 pub mod email_change;
+pub mod event;
 pub mod form;
 pub mod guesses;
 pub mod keys;
