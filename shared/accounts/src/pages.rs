@@ -6,7 +6,7 @@ use crate::answer::{FieldError, Problem};
 use crate::site::Site;
 
 /// The hash of the style sheet in `templates/pages/page.html`, for the content security policy (CSP Level 3, 2.3.1).
-pub const STYLE_HASH: &str = "sha256-MrjhpXVRF3nfq0FILQitOBOrqxrMsGiluWOIvj8e6IM=";
+pub const STYLE_HASH: &str = "sha256-JEb0f2FV8BAil2rZnHHFWKSScIDpAkar3F46TmAL8Xc=";
 
 /// The errors of a form, by field.
 #[derive(Clone, Copy)]
