@@ -76,9 +76,11 @@ async fn evaluate(browser: &Browser, expression: &str) -> Value {
 async fn wait_for_heading(browser: &Browser, heading: &str) {
     let xpath = format!("//h1[text()='{heading}']");
     let found = browser.wait().for_element(Locator::XPath(&xpath)).await;
-    if found.is_err() {
-        panic!("no {heading:?} on the page: {}", browser.text().await);
-    }
+    assert!(
+        found.is_ok(),
+        "no {heading:?} on the page: {}",
+        browser.text().await
+    );
 }
 
 #[tokio::test]

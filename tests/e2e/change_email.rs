@@ -607,7 +607,7 @@ async fn of_two_accounts_that_want_one_address_one_gets_it() {
         ask(&world, email, PASSWORD, NEW).await;
         links.push(world.mail_to(NEW).link());
     }
-    world.function("confirm-email").warm_up(2).await;
+    world.function("confirm-email").warm_up(2).await.unwrap();
     world
         .dynamodb
         .times(2, "TransactWriteItems", Fault::together(2));
@@ -630,7 +630,7 @@ async fn a_link_followed_sixteen_times_at_once_moves_the_account_once() {
     .await;
     ask(&world, OLD, PASSWORD, NEW).await;
     let link = world.mail_to(NEW).link();
-    world.function("confirm-email").warm_up(16).await;
+    world.function("confirm-email").warm_up(16).await.unwrap();
 
     let answers = join_all((0..16).map(|_| world.get(&link))).await;
 

@@ -99,9 +99,10 @@ impl CreateAccount {
         let Some(claim) = claim else {
             return Ok(outcome);
         };
-        let mail = match has_account {
-            true => Mail::account_exists(&self.service.site, now),
-            false => self.confirmation(email, now).await?,
+        let mail = if has_account {
+            Mail::account_exists(&self.service.site, now)
+        } else {
+            self.confirmation(email, now).await?
         };
         self.service
             .mailer

@@ -130,6 +130,16 @@ pub enum Refusal {
     Problem(Problem),
     /// A dependency is.
     Unavailable(Unavailable),
+    /// The route has other methods.
+    Method {
+        /// Which ones: the value of `Allow`.
+        allow: &'static str,
+    },
+    /// It only asks, for an allowed origin, which requests are possible.
+    Preflight {
+        /// Which methods.
+        allow: &'static str,
+    },
 }
 
 impl From<Problem> for Refusal {
@@ -255,6 +265,9 @@ impl Answer {
         match refusal {
             Refusal::Problem(problem) => Self::problem(request, site, problem),
             Refusal::Unavailable(cause) => Self::unavailable(request, site, cause),
+            Refusal::Method { allow } => Self::problem(request, site, &Problem::METHOD_NOT_ALLOWED)
+                .with(header::ALLOW, *allow),
+            Refusal::Preflight { allow } => Self::preflight(allow),
         }
     }
 
@@ -323,24 +336,11 @@ impl Answer {
     }
 
     /// `204` to the preflight of an allowed origin.
-    pub(crate) fn preflight(methods: &'static str) -> Self {
+    fn preflight(methods: &'static str) -> Self {
         Self::new(StatusCode::NO_CONTENT, Outcome::named("preflight"))
             .with(ACCESS_CONTROL_ALLOW_METHODS, methods)
             .with(ACCESS_CONTROL_ALLOW_HEADERS, "content-type")
             .with(ACCESS_CONTROL_MAX_AGE, "600")
-    }
-
-    /// Adds `Allow`.
-    #[must_use]
-    pub(crate) fn allowing(self, methods: &'static str) -> Self {
-        self.with(header::ALLOW, methods)
-    }
-
-    /// The same answer, counted under another name.
-    #[must_use]
-    pub fn counted_as(mut self, outcome: Outcome) -> Self {
-        self.outcome = outcome;
-        self
     }
 
     /// The status, all headers and the body, as they are sent: every answer has the same headers for security, those

@@ -42,7 +42,7 @@ pub fn config() -> Result<SdkConfig, InvalidSetting> {
         .tls_provider(Provider::rustls(CryptoMode::AwsLc))
         .tls_context(tls)
         .build_https();
-    let endpoint = settings::optional("AWS_ENDPOINT_URL", ENDPOINT, |url| endpoint_url(url))?;
+    let endpoint = settings::optional("AWS_ENDPOINT_URL", ENDPOINT, endpoint_url)?;
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))

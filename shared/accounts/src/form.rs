@@ -261,10 +261,10 @@ mod tests {
             Err(StatusCode::UNSUPPORTED_MEDIA_TYPE)
         );
         assert_eq!(
-            read(FORM, &[b'x'; 16 * 1024 + 1]).err(),
+            read(FORM, &vec![b'x'; 16 * 1024 + 1]).err(),
             Some(StatusCode::PAYLOAD_TOO_LARGE)
         );
-        assert!(read(FORM, &[b'x'; 16 * 1024]).is_ok());
+        assert!(read(FORM, &vec![b'x'; 16 * 1024]).is_ok());
     }
 
     #[test]

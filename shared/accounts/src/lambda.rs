@@ -141,13 +141,11 @@ pub async fn answer_event<F: Function>(function: &F, event: &str) -> Exchange {
 
 async fn answer_request<F: Function>(function: &F, request: &Request) -> Answer {
     let site = &function.service().site;
-    match request.admit(site) {
-        Ok(route) => {
-            let answer = function.answer(request, route).await;
-            answer.unwrap_or_else(|refusal| Answer::refusal(request, site, &refusal))
-        }
-        Err(answer) => answer,
-    }
+    let answer = match request.admit(site) {
+        Ok(route) => function.answer(request, route).await,
+        Err(refusal) => Err(refusal),
+    };
+    answer.unwrap_or_else(|refusal| Answer::refusal(request, site, &refusal))
 }
 
 /// A method's name if it is one of the usual ones: any other is text from outside.

@@ -171,10 +171,6 @@ impl Serializers {
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the signature that map_err asks for"
-)]
 fn unsigned(error: signing::Error) -> Unavailable {
     Unavailable::new("dumps", error.to_string())
 }

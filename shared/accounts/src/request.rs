@@ -3,7 +3,7 @@
 use lambda_http::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN};
 use lambda_http::http::{HeaderValue, Method};
 
-use crate::answer::{Answer, Problem};
+use crate::answer::{Problem, Refusal};
 use crate::site::Site;
 
 /// A request: what of an event the service looks at.
@@ -96,32 +96,23 @@ impl Route {
 }
 
 impl Request {
-    /// Lets through what may reach a handler: a `GET`, a `HEAD`, or a `POST` that no other site's page has sent.
+    /// Lets through what may reach a function: a `GET`, a `HEAD`, or a `POST` that no other site's page has sent.
     ///
     /// # Errors
     ///
-    /// The answer to all else: `404`, `204` to a preflight of an allowed origin, `405` or `403`.
-    pub fn admit(&self, site: &Site) -> Result<&Route, Answer> {
-        let route = self
-            .route
-            .as_ref()
-            .ok_or_else(|| Answer::problem(self, site, &Problem::NOT_FOUND))?;
+    /// The [`Refusal`] of all else; a preflight of an allowed origin is not for a function either.
+    pub fn admit(&self, site: &Site) -> Result<&Route, Refusal> {
+        let route = self.route.as_ref().ok_or(Problem::NOT_FOUND)?;
+        let allow = route.allow();
         match self.method {
-            Method::GET | Method::HEAD => Ok(route),
-            Method::POST if !route.takes_post() => Err(self.method_not_allowed(route, site)),
-            Method::POST if self.is_cross_site(site) => {
-                Err(Answer::problem(self, site, &Problem::CROSS_SITE))
-            }
-            Method::POST => Ok(route),
+            Method::POST if !route.takes_post() => Err(Refusal::Method { allow }),
+            Method::POST if self.is_cross_site(site) => Err(Problem::CROSS_SITE.into()),
+            Method::GET | Method::HEAD | Method::POST => Ok(route),
             Method::OPTIONS if self.allowed_origin(site).is_some() => {
-                Err(Answer::preflight(route.allow()))
+                Err(Refusal::Preflight { allow })
             }
-            _ => Err(self.method_not_allowed(route, site)),
+            _ => Err(Refusal::Method { allow }),
         }
-    }
-
-    fn method_not_allowed(&self, route: &Route, site: &Site) -> Answer {
-        Answer::problem(self, site, &Problem::METHOD_NOT_ALLOWED).allowing(route.allow())
     }
 
     /// Fetch Metadata (<https://www.w3.org/TR/fetch-metadata/>), and `Origin` for browsers that do not send it.
@@ -228,11 +219,11 @@ fn preference(accept: &str, names: &[&str]) -> (u16, bool) {
             reason = "clamped to 0 to 1000"
         )]
         let quality = (quality.clamp(0.0, 1.0) * 1000.0) as u16;
-        let named = names
+        let is_ours = names
             .iter()
             .any(|name| media_type.eq_ignore_ascii_case(name));
-        if (named || media_type == "*/*") && quality > 0 {
-            best = best.max((quality, named));
+        if (is_ours || media_type == "*/*") && quality > 0 {
+            best = best.max((quality, is_ours));
         }
     }
     best

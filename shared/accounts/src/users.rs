@@ -324,7 +324,7 @@ impl Users {
         password: &PasswordHash,
         id: &str,
         now: u64,
-        mailings: Mailings,
+        mailings: &Mailings,
     ) -> Item {
         let attributes = [
             ("email", Some(text(email.as_str()))),
@@ -358,7 +358,7 @@ impl Users {
             id: id.to_owned(),
             before: mailings.clone(),
         });
-        let row = self.new_row(email, password, id, now, claimed.unwrap_or(mailings));
+        let row = self.new_row(email, password, id, now, &claimed.unwrap_or(mailings));
         let put = match &before {
             None => self.put_new(row, now).await?,
             Some(before) => self.take_over(row, before).await?,
