@@ -287,7 +287,8 @@ async fn a_taken_address_is_not_revealed_and_its_owner_gets_a_notice_without_a_l
     let notice = world.mail_to("taken@example.com");
     assert!(notice.subject.contains("Somebody tried"));
     assert!(
-        !notice.text().contains("/accounts/confirm/") && !notice.html().contains("/accounts/confirm/")
+        !notice.text().contains("/accounts/confirm/")
+            && !notice.html().contains("/accounts/confirm/")
     );
 }
 
