@@ -26,6 +26,7 @@ struct Reply {
     #[serde(serialize_with = "as_text")]
     headers: HeaderMap,
     body: String,
+    is_base64_encoded: bool,
 }
 
 /// What an event came to.
@@ -113,6 +114,7 @@ async fn answer_events<F: Function>(function: &F) -> Result<(), Error> {
                 status_code: exchange.status.as_u16(),
                 headers: exchange.headers,
                 body: exchange.body,
+                is_base64_encoded: false,
             })
         },
     ))
