@@ -139,6 +139,8 @@ async fn metrics_are_in_the_embedded_format() {
 
 #[tokio::test]
 async fn no_line_holds_an_address_a_token_a_password_a_hash_or_a_key() {
+    // Not "ada", which an id in hexadecimal may hold.
+    const ULYSSES: &str = "ulysses@example.com";
     for level in ["INFO", "DEBUG", "TRACE"] {
         let world = World::builder()
             .setting("AWS_LAMBDA_LOG_LEVEL", level)
@@ -161,33 +163,35 @@ async fn no_line_holds_an_address_a_token_a_password_a_hash_or_a_key() {
             "no-reply".to_owned(),
         ];
 
-        sign_up(&world, ADA).await;
-        sign_up_with(&world, ADA, OTHER_PASSWORD).await;
-        let link = world.mail_to(ADA).link();
+        sign_up(&world, ULYSSES).await;
+        sign_up_with(&world, ULYSSES, OTHER_PASSWORD).await;
+        let link = world.mail_to(ULYSSES).link();
         world.get(&link).await;
         world
             .post_form(&link, &[("password", "chosen by the reader")])
             .await;
         world.get(&link).await;
-        let_pass(&world, ADA, 60);
-        sign_up(&world, ADA).await;
-        sign_up(&world, "ada@no address").await;
-        sign_up_with(&world, ADA, "short").await;
+        let_pass(&world, ULYSSES, 60);
+        sign_up(&world, ULYSSES).await;
+        sign_up(&world, "ulysses@no address").await;
+        sign_up_with(&world, ULYSSES, "short").await;
         world
             .post_json(
                 "/accounts/create",
-                &json!({ "email": ADA, "password": PASSWORD }),
+                &json!({ "email": ULYSSES, "password": PASSWORD }),
             )
             .await;
-        world.get(&expired_link(&world, ADA)).await;
-        world.post_form(&expired_link(&world, ADA), &[]).await;
+        world.get(&expired_link(&world, ULYSSES)).await;
+        world.post_form(&expired_link(&world, ULYSSES), &[]).await;
         world.get(&format!("{link}x")).await;
-        let query = format!("/accounts/create?email={ADA}");
+        let query = format!("/accounts/create?email={ULYSSES}");
         world.get(&query).await;
-        let strange = world.request(ADA, "/accounts/create");
-        let strange = strange.header("user-agent", ADA).header("referer", &link);
+        let strange = world.request(ULYSSES, "/accounts/create");
+        let strange = strange
+            .header("user-agent", ULYSSES)
+            .header("referer", &link);
         strange.send().await;
-        let nowhere = world.request("GET", "/accounts/ada@example.com");
+        let nowhere = world.request("GET", "/accounts/ulysses@example.com");
         nowhere.function("create-account").send().await;
         for (proxy, fault) in [
             (&world.dynamodb, Fault::access_denied()),
@@ -210,7 +214,7 @@ async fn no_line_holds_an_address_a_token_a_password_a_hash_or_a_key() {
             Some(link.rsplit('/').next().unwrap().to_owned())
         }));
         secrets.push(
-            expired_link(&world, ADA)
+            expired_link(&world, ULYSSES)
                 .split('.')
                 .next()
                 .unwrap()
