@@ -150,7 +150,7 @@ async fn no_line_holds_an_address_a_token_a_password_a_hash_or_a_key() {
             .start()
             .await;
         let mut secrets = vec![
-            "ada@".to_owned(),
+            "ulysses".to_owned(),
             "eve@".to_owned(),
             "example.com".to_owned(),
             PASSWORD.to_owned(),
