@@ -466,3 +466,18 @@ async fn the_table_is_the_one_that_is_named() {
         json!("other-users")
     );
 }
+
+#[tokio::test]
+async fn a_secret_may_be_named_instead_of_its_arn() {
+    let world = World::builder()
+        .key_in_secrets_manager()
+        .setting("SECRET_KEY_ARN", "signing-key")
+        .start()
+        .await;
+
+    assert_eq!(sign_up(&world, ADA).await.status, 303);
+    let answer = world.get(&world.mail_to(ADA).link()).await;
+
+    assert_eq!(answer.status, 303);
+    assert!(is_confirmed(&world, ADA));
+}
