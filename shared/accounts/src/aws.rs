@@ -9,9 +9,12 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnectorSettings, SharedHttpConnector, http_client_fn,
+};
 use aws_types::SdkConfig;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use rustls_pki_types::CertificateDer;
@@ -38,16 +41,24 @@ pub fn config() -> Result<SdkConfig, InvalidSetting> {
     let trust = trust_store(&region)?;
     let tls = TlsContext::builder().with_trust_store(trust).build();
     let tls = tls.map_err(|_| InvalidSetting::new("AWS_CA_BUNDLE", CA_BUNDLE))?;
-    let http = Builder::new()
+    // One connector for all clients: the SDK would make one for each set of time-outs and one more to see whether it can.
+    let connector = Connector::builder()
         .tls_provider(Provider::rustls(CryptoMode::AwsLc))
         .tls_context(tls)
-        .build_https();
+        .connector_settings(
+            HttpConnectorSettings::builder()
+                .connect_timeout(ATTEMPT_TIMEOUT)
+                .build(),
+        )
+        .sleep_impl(TokioSleep::new())
+        .build();
+    let connector = SharedHttpConnector::new(connector);
     let endpoint = settings::optional("AWS_ENDPOINT_URL", ENDPOINT, endpoint_url)?;
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
         .credentials_provider(SharedCredentialsProvider::new(credentials()?))
-        .http_client(http)
+        .http_client(http_client_fn(move |_, _| connector.clone()))
         .sleep_impl(TokioSleep::new())
         .retry_config(
             RetryConfig::standard()
@@ -56,7 +67,6 @@ pub fn config() -> Result<SdkConfig, InvalidSetting> {
         )
         .timeout_config(
             TimeoutConfig::builder()
-                .connect_timeout(ATTEMPT_TIMEOUT)
                 .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                 .operation_timeout(OPERATION_TIMEOUT)
                 .build(),
@@ -124,7 +134,8 @@ fn trust_store(region: &str) -> Result<TrustStore, InvalidSetting> {
             .fold(TrustStore::empty(), TrustStore::with_pem_certificate));
     }
     let has_own_endpoints = std::env::vars_os().any(|(name, value)| {
-        !value.is_empty() && name.to_string_lossy().starts_with("AWS_ENDPOINT_URL")
+        let is_tls = value.to_string_lossy().starts_with("https:");
+        is_tls && name.to_string_lossy().starts_with("AWS_ENDPOINT_URL")
     });
     let is_other_partition = ["cn-", "us-iso", "eu-iso", "eusc-"]
         .iter()

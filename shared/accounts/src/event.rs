@@ -3,11 +3,11 @@
 //! `lambda_http`'s own types are not used: its conversion panics on a host, a forwarded protocol, a query or a body that it
 //! cannot read, and the header map in its events panics when there are more than it can hold.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 
 use crate::request::{Request, Route};
@@ -21,9 +21,9 @@ struct Event {
     /// Payload 1.0.
     path: Option<String>,
     http_method: Option<String>,
-    multi_value_headers: Option<HashMap<String, Option<Vec<String>>>>,
+    multi_value_headers: Option<BTreeMap<String, Option<Vec<String>>>>,
     /// Both.
-    headers: Option<HashMap<String, Option<String>>>,
+    headers: Option<BTreeMap<String, Option<String>>>,
     body: Option<String>,
     is_base64_encoded: Option<bool>,
 }
@@ -39,11 +39,11 @@ struct Context {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Http {
     method: String,
     path: Option<String>,
-    #[serde(flatten)]
-    client: Client,
+    source_ip: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -57,9 +57,12 @@ struct Client {
 pub fn read(json: &str, base_path: &str) -> Option<Request> {
     let event: Event = serde_json::from_str(json).ok()?;
     let context = event.request_context;
-    let (method, path, client) = match context.http {
-        Some(http) => (http.method, event.raw_path.or(http.path), Some(http.client)),
-        None => (event.http_method?, event.path, context.identity),
+    let (method, path, source_ip) = match context.http {
+        Some(http) => (http.method, event.raw_path.or(http.path), http.source_ip),
+        None => {
+            let source_ip = context.identity.and_then(|client| client.source_ip);
+            (event.http_method?, event.path, source_ip)
+        }
     };
     let path = path.unwrap_or_default();
     let body = event.body.unwrap_or_default();
@@ -75,14 +78,14 @@ pub fn read(json: &str, base_path: &str) -> Option<Request> {
         } else {
             body.into_bytes()
         },
-        source_ip: client.and_then(|client| client.source_ip),
+        source_ip,
     })
 }
 
 /// Payload 1.0 has each header in both maps, in one of them with its last value only: that counts.
 fn headers(
-    single: HashMap<String, Option<String>>,
-    multiple: HashMap<String, Option<Vec<String>>>,
+    single: BTreeMap<String, Option<String>>,
+    multiple: BTreeMap<String, Option<Vec<String>>>,
 ) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in single {

@@ -4,10 +4,9 @@ use std::cell::Cell;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
-use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use lambda_http::lambda_runtime::{self, LambdaEvent};
-use lambda_http::{Error, service_fn};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -160,7 +159,8 @@ fn known_method(method: &Method) -> &'static str {
 
 /// Each of our headers has one value, and that is text.
 fn as_text<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
-    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let headers = headers.iter();
-    serializer.collect_map(headers.map(|(name, value)| (name.as_str(), text(value))))
+    serializer.collect_map(
+        headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default())),
+    )
 }

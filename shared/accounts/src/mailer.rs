@@ -1,13 +1,14 @@
 //! Mail, through SES.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::config::timeout::TimeoutConfig;
 use aws_sdk_sesv2::types::{
     Body, ConfigurationOverrides, Content, Destination, EmailContent, FeatureStatus, Message,
     MessageHeader, TrackingConfigurationOverrides,
 };
+use aws_sdk_sesv2::{Client, Config};
 use aws_types::SdkConfig;
 
 use crate::email_address::EmailAddress;
@@ -23,7 +24,9 @@ const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Sends mail.
 pub struct Mailer {
-    client: Client,
+    config: Config,
+    /// Made by the first mail: most processes of `confirm-email` send none, and it is a quarter of their start.
+    client: OnceLock<Client>,
     from: String,
     configuration_set: Option<String>,
 }
@@ -45,7 +48,8 @@ impl Mailer {
             .timeout_config(timeouts.build())
             .build();
         Ok(Self {
-            client: Client::from_conf(config),
+            config,
+            client: OnceLock::new(),
             from: sender.mailbox(),
             configuration_set: settings::optional("SES_CONFIGURATION_SET", SET, name)?,
         })
@@ -80,6 +84,7 @@ impl Mailer {
         let message =
             message(mail).map_err(|_| Unavailable::new("SendEmail", "invalid request"))?;
         self.client
+            .get_or_init(|| Client::from_conf(self.config.clone()))
             .send_email()
             .from_email_address(&self.from)
             .destination(Destination::builder().to_addresses(to.as_str()).build())
