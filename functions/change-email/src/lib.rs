@@ -15,7 +15,7 @@ use accounts::outcome::Outcome;
 use accounts::pages;
 use accounts::request::{Request, Route};
 use accounts::service::Service;
-use http::{Method, StatusCode};
+use lambda_http::http::{Method, StatusCode};
 
 /// The function.
 pub struct ChangeEmail {

@@ -18,7 +18,7 @@ use accounts::service::Service;
 use accounts::user::State;
 use accounts::users::Confirmation;
 use accounts::{pages, settings};
-use http::{Method, StatusCode};
+use lambda_http::http::{Method, StatusCode};
 
 /// What the function works with.
 pub struct ConfirmEmail {

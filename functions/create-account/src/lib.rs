@@ -15,7 +15,7 @@ use accounts::request::{Request, Route};
 use accounts::service::Service;
 use accounts::unavailable::Unavailable;
 use accounts::users::SignUp;
-use http::{Method, StatusCode};
+use lambda_http::http::{Method, StatusCode};
 
 /// The function.
 pub struct CreateAccount {

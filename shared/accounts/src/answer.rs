@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use http::header::{
+use lambda_http::http::header::{
     self, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderMap, HeaderName, HeaderValue,
 };
-use http::{Method, StatusCode};
+use lambda_http::http::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::outcome::Outcome;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 
 use crate::request::{Request, Route};

@@ -167,8 +167,8 @@ impl<'de> Deserialize<'de> for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-    use http::{Method, StatusCode};
+    use lambda_http::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+    use lambda_http::http::{Method, StatusCode};
     use proptest::prelude::*;
 
     const FORM: &str = "application/x-www-form-urlencoded";

@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_http::http::{HeaderMap, Method, StatusCode};
+use lambda_http::lambda_runtime::{self, LambdaEvent};
+use lambda_http::{Error, service_fn};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 

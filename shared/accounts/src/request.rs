@@ -1,7 +1,7 @@
 //! A request as the handlers see it.
 
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN};
-use http::{HeaderValue, Method};
+use lambda_http::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN};
+use lambda_http::http::{HeaderValue, Method};
 
 use crate::answer::{Problem, Refusal};
 use crate::site::Site;
