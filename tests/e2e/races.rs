@@ -212,14 +212,15 @@ async fn whatever_happens_between_two_calls_of_a_request_it_is_as_if_before_or_a
     let steps = [
         Step::SignUp(0),
         Step::Visit,
-        Step::Choose(1),
+        Step::Choose(0),
         Step::FreshLink,
     ];
     let meanwhile = [
-        Meanwhile::Somebody(Step::SignUp(2)),
+        Meanwhile::Somebody(Step::SignUp(1)),
         Meanwhile::Somebody(Step::Visit),
-        Meanwhile::Somebody(Step::Choose(3)),
+        Meanwhile::Somebody(Step::Choose(1)),
         Meanwhile::Somebody(Step::FreshLink),
+        Meanwhile::Somebody(Step::Ask),
         Meanwhile::Expires,
         Meanwhile::IsRemoved,
     ];
@@ -258,14 +259,15 @@ async fn whatever_happens_between_two_calls_of_a_request_it_is_as_if_before_or_a
     assert!(tried > 200, "{tried}");
 }
 
-/// Rows to begin with: none, waiting, contested, confirmed, and mailed to long ago.
+/// Rows to begin with: none, waiting, contested, confirmed, reserved, all mailed to long ago.
 async fn starts(world: &World) -> Vec<Option<(Row, Known)>> {
     let mut rows = vec![None];
     let subject = Subject::new(world, ADA);
     for steps in [
-        &[Step::SignUp(0)][..],
-        &[Step::SignUp(0), Step::SignUp(1)],
-        &[Step::SignUp(0), Step::Visit],
+        &[Step::SignUp(2)][..],
+        &[Step::SignUp(2), Step::SignUp(3)],
+        &[Step::SignUp(2), Step::Visit],
+        &[Step::Ask],
     ] {
         world.delete_row(ADA);
         for step in steps {
@@ -341,9 +343,9 @@ async fn interrupt(
     true
 }
 
-/// What is left of a life when it expires.
+/// What is left of a life when it expires. What is reserved expires with the last mail that counts, and never before.
 fn unexpired(life: Option<Life>) -> Option<Life> {
-    life.filter(|life| life.state == State::Confirmed)
+    life.filter(|life| matches!(life.state, State::Confirmed | State::Reserved))
 }
 
 /// Lets something happen, and returns the status of its answer if it has one.
@@ -351,7 +353,10 @@ async fn happen(world: &World, other: Meanwhile) -> Option<u16> {
     if let Meanwhile::Somebody(step) = other {
         return Some(Subject::new(world, ADA).take(step).await.status);
     }
-    if world.row(ADA).is_some() && !is_confirmed(world, ADA) {
+    if world
+        .row(ADA)
+        .is_some_and(|row| row["email_confirmed"] == false)
+    {
         world.change_row(ADA, &json!({ "expires_at": now() - 1 }));
     }
     if matches!(other, Meanwhile::IsRemoved) {
