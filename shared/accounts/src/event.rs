@@ -57,12 +57,11 @@ struct Client {
 pub fn read(json: &str, base_path: &str) -> Option<Request> {
     let event: Event = serde_json::from_str(json).ok()?;
     let context = event.request_context;
-    let (method, path, source_ip) = match context.http {
-        Some(http) => (http.method, event.raw_path.or(http.path), http.source_ip),
-        None => {
-            let source_ip = context.identity.and_then(|client| client.source_ip);
-            (event.http_method?, event.path, source_ip)
-        }
+    let (method, path, source_ip) = if let Some(http) = context.http {
+        (http.method, event.raw_path.or(http.path), http.source_ip)
+    } else {
+        let source_ip = context.identity.and_then(|client| client.source_ip);
+        (event.http_method?, event.path, source_ip)
     };
     let path = path.unwrap_or_default();
     let body = event.body.unwrap_or_default();
