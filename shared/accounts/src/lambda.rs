@@ -32,9 +32,12 @@ struct Reply {
 /// What an event came to.
 pub struct Exchange {
     request: Request,
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
+    /// The answer's status.
+    pub status: StatusCode,
+    /// Its headers, all of them.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: String,
     outcome: Outcome,
 }
 
