@@ -30,4 +30,5 @@ mod settings;
 mod sign_up;
 mod steps;
 mod tokens;
+mod trust;
 mod world;

@@ -31,6 +31,7 @@ mod faults;
 mod mail;
 mod request;
 mod rows;
+mod tls;
 mod wait;
 mod world;
 
@@ -44,5 +45,6 @@ pub use local::event::Source;
 pub use mail::Mail;
 pub use request::Request;
 pub use rows::Row;
+pub use tls::Tls;
 pub use wait::eventually;
 pub use world::{Builder, World};

@@ -1,0 +1,98 @@
+//! What valgrind counts: instructions, allocations and system calls. Noise does not change them, and they are nearly the
+//! same on every machine. Valgrind hides the processor's SHA instructions, so that hashing weighs more there.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::variant::Variant;
+
+/// Warm invocations that a count is the mean of.
+const WARM: usize = 20;
+
+/// Counts of one kind.
+#[derive(Clone, Copy)]
+pub struct Counts {
+    /// From the program's start to its first poll.
+    pub start: f64,
+    /// Of the first invocation.
+    pub first: f64,
+    /// Of a later one.
+    pub warm: f64,
+}
+
+/// What is counted.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// Instructions.
+    Instructions,
+    /// Allocations on the heap.
+    Allocations,
+    /// System calls.
+    SystemCalls,
+}
+
+/// Runs `variant` three times to count.
+///
+/// # Errors
+///
+/// If valgrind is missing or the function fails.
+pub fn count(variant: &Variant, kind: Kind) -> io::Result<Counts> {
+    let folder = std::env::temp_dir().join(format!("bench-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let log = folder.join("valgrind.log");
+    let start = run(variant, kind, 0, &log)?;
+    let first = run(variant, kind, 1, &log)?;
+    let warm = run(variant, kind, 1 + WARM, &log)?;
+    fs::remove_dir_all(folder)?;
+    Ok(Counts {
+        start,
+        first: first - start,
+        warm: (warm - first) / f64::from(u8::try_from(WARM).unwrap_or(u8::MAX)),
+    })
+}
+
+fn run(variant: &Variant, kind: Kind, invocations: usize, log: &Path) -> io::Result<f64> {
+    let options: &[&str] = match kind {
+        Kind::Instructions => &["--tool=callgrind", "--callgrind-out-file=/dev/null"],
+        Kind::Allocations => &[
+            "--tool=memcheck",
+            "--leak-check=no",
+            "--undef-value-errors=no",
+        ],
+        Kind::SystemCalls => &["--tool=none", "--trace-syscalls=yes"],
+    };
+    let log_file = format!("--log-file={}", log.display());
+    let valgrind = ["valgrind", &log_file].into_iter();
+    let command = valgrind
+        .chain(options.iter().copied())
+        .map(str::to_owned)
+        .chain(variant.command.iter().cloned())
+        .collect();
+    let variant = Variant {
+        command,
+        ..variant.clone()
+    };
+    let running = variant.start()?;
+    running.lambda.allow(invocations);
+    running.lambda.wait()?;
+    // The poll is read here before it is over there.
+    thread::sleep(Duration::from_millis(300));
+    running.process.terminate()?;
+    let log = fs::read_to_string(log)?;
+    let total = |label| {
+        let (_, rest) = log.split_once(label)?;
+        let number = rest.split_whitespace().next()?;
+        number.replace(',', "").parse().ok()
+    };
+    let total = match kind {
+        Kind::Instructions => total("Collected :"),
+        Kind::Allocations => total("total heap usage:"),
+        Kind::SystemCalls => u32::try_from(log.matches("SYSCALL[").count())
+            .ok()
+            .map(f64::from),
+    };
+    total.ok_or_else(|| io::Error::other(format!("valgrind says no total: {log}")))
+}
