@@ -179,3 +179,123 @@ impl LoadServiceConfig for ServiceEndpoints {
             .and_then(|url| endpoint_url(&url))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use aws_sdk_dynamodb::Client;
+    use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
+    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+
+    use super::*;
+
+    /// Prints the URL that it is to call.
+    #[derive(Debug)]
+    struct Printer;
+
+    impl HttpConnector for Printer {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            println!("called {}", request.uri());
+            HttpConnectorFuture::ready(Err(ConnectorError::user("no network".into())))
+        }
+    }
+
+    #[tokio::test]
+    #[ignore = "a part of other tests, which run it with environments of their own"]
+    async fn print_the_url() {
+        let http = http_client_fn(|_, _| SharedHttpConnector::new(Printer));
+        let config = config().unwrap().into_builder().http_client(http).build();
+
+        let _ = Client::new(&config).list_tables().send().await;
+    }
+
+    /// The URL that a function calls `DynamoDB` at in an environment.
+    fn url(environment: &[(&str, &str)]) -> String {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "aws::tests::print_the_url"])
+            .args(["--ignored", "--nocapture"])
+            .env_clear()
+            .envs([
+                ("AWS_ACCESS_KEY_ID", "id"),
+                ("AWS_SECRET_ACCESS_KEY", "key"),
+            ])
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let (_, url) = printed.split_once("called ").unwrap_or(("", &printed));
+        url.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn endpoints_are_those_of_the_region_and_its_partition() {
+        for (region, expected) in [
+            (
+                "eu-central-1",
+                "https://dynamodb.eu-central-1.amazonaws.com/",
+            ),
+            (
+                "us-gov-west-1",
+                "https://dynamodb.us-gov-west-1.amazonaws.com/",
+            ),
+            (
+                "cn-north-1",
+                "https://dynamodb.cn-north-1.amazonaws.com.cn/",
+            ),
+            (
+                "us-iso-east-1",
+                "https://dynamodb.us-iso-east-1.c2s.ic.gov/",
+            ),
+            (
+                "eusc-de-east-1",
+                "https://dynamodb.eusc-de-east-1.amazonaws.eu/",
+            ),
+        ] {
+            assert_eq!(url(&[("AWS_REGION", region)]), expected);
+        }
+        assert_eq!(
+            url(&[("AWS_DEFAULT_REGION", "us-east-1")]),
+            "https://dynamodb.us-east-1.amazonaws.com/"
+        );
+    }
+
+    #[test]
+    fn switches_choose_fips_and_dual_stack_endpoints() {
+        let region = ("AWS_REGION", "us-east-1");
+        let (fips, dual_stack) = (
+            ("AWS_USE_FIPS_ENDPOINT", "true"),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+        );
+
+        assert_eq!(
+            url(&[region, fips]),
+            "https://dynamodb-fips.us-east-1.amazonaws.com/"
+        );
+        assert_eq!(
+            url(&[region, dual_stack]),
+            "https://dynamodb.us-east-1.api.aws/"
+        );
+        assert_eq!(
+            url(&[region, fips, dual_stack]),
+            "https://dynamodb-fips.us-east-1.api.aws/"
+        );
+    }
+
+    #[test]
+    fn endpoints_of_ones_own_come_first_unless_they_are_to_be_ignored() {
+        let region = ("AWS_REGION", "us-east-1");
+        let all = ("AWS_ENDPOINT_URL", "https://aws.example.com");
+        let one = ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000");
+        let other = ("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:8001");
+        let ignored = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
+
+        assert_eq!(url(&[region, all, other]), "https://aws.example.com/");
+        assert_eq!(url(&[region, all, one]), "http://127.0.0.1:8000/");
+        assert_eq!(
+            url(&[region, all, one, ignored]),
+            "https://dynamodb.us-east-1.amazonaws.com/"
+        );
+    }
+}
