@@ -1,5 +1,6 @@
 //! Hashing a password, beside the argon2 crate with memory that is allocated afresh; Python's time is printed by
 //! `python3 benches/time_python.py`.
+#![allow(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
 
 use accounts::password::Password;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
