@@ -155,6 +155,25 @@ fn mailings(world: &World, email: &str) -> [Value; 3] {
 }
 
 #[tokio::test]
+async fn a_claim_that_somebody_else_has_taken_over_is_not_lifted() {
+    let world = World::builder().processes(2).start().await;
+    world.ses.once(ANY, Fault::Hang);
+    let take_over = async {
+        eventually("a call", || (world.calls("SendEmail") == 1).then_some(())).await;
+        let_pass(&world, NEW, COOLDOWN);
+        let answer = sign_up(&world, NEW).await;
+        (answer.status, mailings(&world, NEW))
+    };
+
+    let (late, (status, claimed)) = tokio::join!(sign_up(&world, NEW), take_over);
+
+    assert_eq!((late.status, status), (503, 303));
+    assert_eq!(mailings(&world, NEW), claimed);
+    sign_up(&world, NEW).await;
+    assert_eq!(world.mails_to(NEW).len(), 1);
+}
+
+#[tokio::test]
 async fn a_client_of_the_json_api_is_told_too_when_to_try_again() {
     let world = World::start().await;
     world.ses.always(ANY, Fault::error(400, "MessageRejected"));
