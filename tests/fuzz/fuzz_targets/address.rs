@@ -28,11 +28,18 @@ fuzz_target!(|text: &str| {
     // Mail goes to one mailbox, and nothing in it ends a header.
     let (local, domain) = canonical.split_once('@').expect("an at sign");
     assert!(canonical.is_ascii() && canonical.len() <= 254 && (1..=64).contains(&local.len()));
-    let atext = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b);
+    let atext = |b: u8| {
+        b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b)
+    };
     assert!(local.bytes().all(atext), "{canonical}");
     let label = |label: &str| {
-        let inner = label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let inner = label
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         (1..=63).contains(&label.len()) && inner && !label.starts_with('-') && !label.ends_with('-')
     };
-    assert!(domain.contains('.') && domain.split('.').all(label), "{canonical}");
+    assert!(
+        domain.contains('.') && domain.split('.').all(label),
+        "{canonical}"
+    );
 });
