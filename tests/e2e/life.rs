@@ -319,24 +319,26 @@ impl<'a> Subject<'a> {
                 chosen
             }
         };
-        Some(Known {
-            row: Life {
-                state: if confirmed {
-                    State::Confirmed
-                } else if hash.is_null() {
-                    State::Reserved
-                } else if row["contested"] == true {
-                    State::Contested
-                } else {
-                    State::Waiting
-                },
-                password,
-                cooling: row["mailed_at"]
-                    .as_i64()
-                    .is_some_and(|last| last + COOLDOWN > now()),
-                mails: mails.count(),
-                decorated: row.get("theme").is_some(),
+        let life = Life {
+            state: if confirmed {
+                State::Confirmed
+            } else if hash.is_null() {
+                State::Reserved
+            } else if row["contested"] == true {
+                State::Contested
+            } else {
+                State::Waiting
             },
+            password,
+            cooling: row["mailed_at"]
+                .as_i64()
+                .is_some_and(|last| last + COOLDOWN > now()),
+            mails: mails.count(),
+            decorated: row.get("theme").is_some(),
+        };
+        // A reserved row whose mails do not count any more, or whose claim was lifted, is as good as absent.
+        (life != NOBODY).then(|| Known {
+            row: life,
             hash,
             user_id: row["user_id"].clone(),
             created_at: row["created_at"].clone(),
@@ -426,7 +428,10 @@ fn check(round: &Round, before: Option<&Known>, seen: &Seen, after: Option<&Know
     let possible = in_any_order(start.as_ref(), &round.steps);
     if round.refused {
         // The mail and its claim are another's then, or nobody's.
-        let core = |life: &Option<Life>| life.as_ref().map(|row| (row.state, row.password));
+        let core = |life: &Option<Life>| {
+            let user = life.as_ref().filter(|row| row.state != State::Reserved);
+            user.map(|row| (row.state, row.password))
+        };
         let reached = possible.iter().any(|(life, _)| core(life) == core(&end));
         assert!(reached, "{}", what());
         assert!(seen.mails.len() <= 1, "{}", what());
