@@ -12,6 +12,7 @@ mod attacks;
 mod browser;
 mod change_email;
 mod confirm;
+mod connections;
 mod costs;
 mod cross_site;
 mod events;

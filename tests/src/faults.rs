@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use tokio::sync::Barrier;
 
 /// Stands for every operation.
 pub const ANY: &str = "*";
+
+/// What opens a connection, and is no operation.
+pub const OPENING: &str = "GET /";
 
 type Hook = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
@@ -113,6 +117,8 @@ pub struct Proxy {
 struct State {
     service: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
+    connections: AtomicUsize,
+    answers: AtomicUsize,
     calls: Mutex<Vec<Call>>,
     orders: Mutex<Vec<Order>>,
 }
@@ -141,6 +147,8 @@ impl Proxy {
         let state = Arc::new(State {
             service,
             client: Client::builder(TokioExecutor::new()).build_http(),
+            connections: AtomicUsize::default(),
+            answers: AtomicUsize::default(),
             calls: Mutex::default(),
             orders: Mutex::default(),
         });
@@ -174,6 +182,18 @@ impl Proxy {
         self.state.orders.lock().unwrap().clear();
     }
 
+    /// How many connections it has been asked for.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many answers it has given, to whatever.
+    #[must_use]
+    pub fn answers(&self) -> usize {
+        self.state.answers.load(Ordering::Relaxed)
+    }
+
     /// How many calls of `operation` have arrived.
     #[must_use]
     pub fn calls(&self, operation: &str) -> usize {
@@ -194,7 +214,9 @@ impl Proxy {
     /// All calls that have arrived, in order.
     #[must_use]
     pub fn all_calls(&self) -> Vec<Call> {
-        self.state.calls.lock().unwrap().clone()
+        let calls = self.state.calls.lock().unwrap();
+        let calls = calls.iter().filter(|call| matches(ANY, &call.operation));
+        calls.cloned().collect()
     }
 
     /// Forgets the calls that have arrived.
@@ -213,7 +235,7 @@ impl Proxy {
 }
 
 fn matches(pattern: &str, operation: &str) -> bool {
-    pattern == ANY || pattern == operation
+    pattern == operation || (pattern == ANY && operation != OPENING)
 }
 
 impl State {
@@ -314,14 +336,17 @@ impl std::error::Error for Dropped {}
 async fn serve(listener: TcpListener, state: Arc<State>) -> Result<Infallible, std::io::Error> {
     loop {
         let (connection, _) = listener.accept().await?;
+        state.connections.fetch_add(1, Ordering::Relaxed);
         let state = Arc::clone(&state);
         let answer = service_fn(move |call| {
             let state = Arc::clone(&state);
             // A task of its own: a call goes on when its client gives up waiting, as it does in a real service.
             async move {
-                tokio::spawn(async move { state.answer(call).await })
-                    .await
-                    .unwrap_or(Err(Dropped))
+                let answering = Arc::clone(&state);
+                let answer = tokio::spawn(async move { answering.answer(call).await });
+                let answer = answer.await.unwrap_or(Err(Dropped));
+                state.answers.fetch_add(1, Ordering::Relaxed);
+                answer
             }
         });
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(connection), answer));

@@ -38,7 +38,7 @@ mod world;
 pub use browser::Browser;
 pub use clock::Clock;
 pub use events::event;
-pub use faults::{ANY, Fault, Proxy};
+pub use faults::{ANY, Fault, OPENING, Proxy};
 pub use futures_util::future::join_all;
 pub use local::answer::Answer;
 pub use local::event::Source;

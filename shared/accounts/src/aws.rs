@@ -12,13 +12,20 @@ use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
     HttpConnectorSettings, SharedHttpConnector, http_client_fn,
 };
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use aws_types::SdkConfig;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use url::Url;
 
 use crate::settings::{self, InvalidSetting};
 
@@ -82,6 +89,28 @@ pub fn config() -> Result<SdkConfig, InvalidSetting> {
 
 const ENDPOINT: &str = "an http(s) URL";
 const CA_BUNDLE: &str = "the path of a file with PEM certificates of authorities";
+
+/// Turns a call into an unsigned `GET /` that opens a connection and means nothing: no service charges it or logs it as a call.
+/// The SDK cannot open one otherwise.
+#[derive(Debug)]
+pub(crate) struct OpenConnection;
+
+impl Intercept for OpenConnection {
+    fn name(&self) -> &'static str {
+        "OpenConnection"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let root = Url::parse(context.request().uri())?.join("/")?;
+        *context.request_mut() = HttpRequest::get(root)?;
+        Ok(())
+    }
+}
 
 fn endpoint_url(url: &str) -> Option<String> {
     settings::web_url(url).map(|_| url.to_owned())
@@ -186,7 +215,6 @@ mod tests {
 
     use aws_sdk_dynamodb::Client;
     use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
-    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
     use aws_smithy_runtime_api::client::result::ConnectorError;
 
     use super::*;

@@ -44,18 +44,27 @@ pub enum Use {
     SignAndVerify,
 }
 
-/// Where keys come from, and `T`, what was made of them.
-pub struct KeyStore<T> {
-    secret: Option<Secret>,
-    fallbacks: Vec<String>,
-    derive: fn(&Keys) -> T,
-    state: Mutex<State<T>>,
+/// Where keys come from.
+pub enum KeySource {
+    /// `SECRET_KEY` and `SECRET_KEY_FALLBACKS`.
+    Environment(Keys),
+    /// `SECRET_KEY_ARN`.
+    SecretsManager(Secret),
 }
 
-struct Secret {
+/// A secret in Secrets Manager.
+pub struct Secret {
     client: Client,
     id: String,
     purpose: Use,
+    fallbacks: Vec<String>,
+}
+
+/// Keys, kept as `T`, what was made of them.
+pub struct KeyStore<T> {
+    source: KeySource,
+    derive: fn(&Keys) -> T,
+    state: Mutex<State<T>>,
 }
 
 struct State<T> {
@@ -66,82 +75,73 @@ struct State<T> {
     next_read: u64,
 }
 
-/// Why there are no keys at start.
+/// Why there are no keys at start: Secrets Manager gave none.
 #[derive(Debug)]
-pub enum NoKeys {
-    /// A setting is missing or wrong.
-    Setting(InvalidSetting),
-    /// Secrets Manager gave none.
-    Secret(Unavailable),
-}
+pub struct NoKeys(Unavailable);
 
 impl fmt::Display for NoKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Setting(invalid) => invalid.fmt(f),
-            Self::Secret(unavailable) => write!(
-                f,
-                "SECRET_KEY_ARN: the key could not be read: {unavailable}"
-            ),
-        }
+        let Self(unavailable) = self;
+        write!(
+            f,
+            "SECRET_KEY_ARN: the key could not be read: {unavailable}"
+        )
     }
 }
 
 impl std::error::Error for NoKeys {}
 
-impl<T> KeyStore<T> {
-    /// Reads `SECRET_KEY`, or the secret that `SECRET_KEY_ARN` names, and for [`Use::SignAndVerify`] also
-    /// `SECRET_KEY_FALLBACKS` and the secret's previous version. `derive` makes of them what is kept.
+impl KeySource {
+    /// Reads `SECRET_KEY` or `SECRET_KEY_ARN`, and for [`Use::SignAndVerify`] also `SECRET_KEY_FALLBACKS`. Calls nothing.
     ///
     /// # Errors
     ///
-    /// [`NoKeys`] names the variable.
-    pub async fn from_env(
-        config: &SdkConfig,
-        purpose: Use,
-        derive: fn(&Keys) -> T,
-    ) -> Result<Self, NoKeys> {
+    /// [`InvalidSetting`] names the variable that is missing or wrong.
+    pub fn from_env(config: &SdkConfig, purpose: Use) -> Result<Self, InvalidSetting> {
         const KEY: &str =
             "a signing key of 16 bytes or more, unless SECRET_KEY_ARN names a secret; not both";
         const FALLBACKS: &str = "older keys of 16 bytes or more, comma-separated, newest first, without spaces around them";
         let long_enough = |key: &str| (key.len() >= MIN_KEY).then(|| key.to_owned());
-        let key = settings::optional("SECRET_KEY", KEY, long_enough).map_err(NoKeys::Setting)?;
+        let key = settings::optional("SECRET_KEY", KEY, long_enough)?;
         let id = settings::optional("SECRET_KEY_ARN", "the ARN or name of a secret", |id| {
             Some(id.to_owned())
-        });
-        let id = id.map_err(NoKeys::Setting)?;
+        })?;
         let fallbacks: Option<Vec<_>> = match purpose {
             Use::Sign => None,
             Use::SignAndVerify => settings::optional("SECRET_KEY_FALLBACKS", FALLBACKS, |keys| {
                 keys.split(',')
                     .map(|key| long_enough(key).filter(|key| key.trim() == key))
                     .collect()
-            })
-            .map_err(NoKeys::Setting)?,
+            })?,
         };
         let fallbacks = fallbacks.unwrap_or_default();
-        let (secret, keys) = match (key, id) {
-            (Some(newest), None) => (
-                None,
-                Keys {
-                    newest,
-                    older: Vec::new(),
-                },
-            ),
-            (None, Some(id)) => {
-                let secret = Secret {
-                    client: Client::new(config),
-                    id,
-                    purpose,
-                };
-                let keys = secret.read().await.map_err(NoKeys::Secret)?;
-                (Some(secret), keys)
-            }
-            (Some(_), Some(_)) | (None, None) => {
-                return Err(NoKeys::Setting(InvalidSetting::new("SECRET_KEY", KEY)));
-            }
+        match (key, id) {
+            (Some(newest), None) => Ok(Self::Environment(Keys {
+                newest,
+                older: fallbacks,
+            })),
+            (None, Some(id)) => Ok(Self::SecretsManager(Secret {
+                client: Client::new(config),
+                id,
+                purpose,
+                fallbacks,
+            })),
+            (Some(_), Some(_)) | (None, None) => Err(InvalidSetting::new("SECRET_KEY", KEY)),
+        }
+    }
+}
+
+impl<T> KeyStore<T> {
+    /// Fetches the keys; a secret's previous version too, if they are to verify. `derive` makes of them what is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`NoKeys`] if Secrets Manager gives none.
+    pub async fn fetch(source: KeySource, derive: fn(&Keys) -> T) -> Result<Self, NoKeys> {
+        let keys = match &source {
+            KeySource::Environment(keys) => keys.clone(),
+            KeySource::SecretsManager(secret) => secret.read().await.map_err(NoKeys)?,
         };
-        let keys = with_fallbacks(keys, &fallbacks);
         let now = clock::now();
         let state = State {
             current: Arc::new(derive(&keys)),
@@ -150,8 +150,7 @@ impl<T> KeyStore<T> {
             next_read: now.saturating_add(READ_EVERY),
         };
         Ok(Self {
-            secret,
-            fallbacks,
+            source,
             derive,
             state: Mutex::new(state),
         })
@@ -160,9 +159,11 @@ impl<T> KeyStore<T> {
     /// What was made of the keys; reads them again first if they have been used for some minutes. If that fails the old
     /// ones go on.
     pub async fn current(&self) -> Arc<T> {
-        let now = clock::now();
-        if self.secret.is_some() && now >= self.lock(|state| state.fresh_until) {
-            self.read_again(now).await;
+        if let KeySource::SecretsManager(secret) = &self.source {
+            let now = clock::now();
+            if now >= self.lock(|state| state.fresh_until) {
+                self.read_again(secret, now).await;
+            }
         }
         self.lock(|state| Arc::clone(&state.current))
     }
@@ -170,20 +171,20 @@ impl<T> KeyStore<T> {
     /// What was made of keys read just now, or `None` if they were read a moment ago or nothing has changed: for a token
     /// that the current ones do not verify.
     pub async fn renewed(&self) -> Option<Arc<T>> {
+        let KeySource::SecretsManager(secret) = &self.source else {
+            return None;
+        };
         let now = clock::now();
-        if self.secret.is_none() || now < self.lock(|state| state.next_read) {
+        if now < self.lock(|state| state.next_read) {
             return None;
         }
-        self.read_again(now)
+        self.read_again(secret, now)
             .await
             .then(|| self.lock(|state| Arc::clone(&state.current)))
     }
 
     /// Whether other keys came of it.
-    async fn read_again(&self, now: u64) -> bool {
-        let Some(secret) = &self.secret else {
-            return false;
-        };
+    async fn read_again(&self, secret: &Secret, now: u64) -> bool {
         self.lock(|state| {
             state.next_read = now.saturating_add(READ_EVERY);
             // Set first, so that a failing Secrets Manager delays one request in a while and not every one.
@@ -192,7 +193,6 @@ impl<T> KeyStore<T> {
         let Ok(keys) = secret.read().await else {
             return false;
         };
-        let keys = with_fallbacks(keys, &self.fallbacks);
         self.lock(|state| {
             state.fresh_until = now.saturating_add(FRESH_FOR);
             let changed = state.keys != keys;
@@ -209,11 +209,6 @@ impl<T> KeyStore<T> {
     }
 }
 
-fn with_fallbacks(mut keys: Keys, fallbacks: &[String]) -> Keys {
-    keys.older.extend_from_slice(fallbacks);
-    keys
-}
-
 impl Secret {
     /// Reads the current version, and for verifying the previous one beside it.
     async fn read(&self) -> Result<Keys, Unavailable> {
@@ -228,7 +223,7 @@ impl Secret {
             .ok_or_else(|| Unavailable::new("GetSecretValue", "ResourceNotFoundException"))?;
         Ok(Keys {
             newest,
-            older: older.into_iter().collect(),
+            older: older.into_iter().chain(self.fallbacks.clone()).collect(),
         })
     }
 

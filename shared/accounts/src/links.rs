@@ -1,11 +1,10 @@
 //! The links in mails: signed, timestamped tokens that nobody stores.
 
-use aws_types::SdkConfig;
 use signing::{Loaded, UrlSafeTimedSerializer};
 
 use crate::clock;
 use crate::email_address::EmailAddress;
-use crate::keys::{KeyStore, Keys, NoKeys, Use};
+use crate::keys::{KeySource, KeyStore, Keys, NoKeys};
 use crate::settings::{self, InvalidSetting};
 use crate::site::Site;
 use crate::unavailable::Unavailable;
@@ -67,20 +66,14 @@ pub enum Purpose {
 }
 
 impl Links {
-    /// Reads the keys; links live `max_age` seconds.
+    /// Fetches the keys; links live `max_age` seconds.
     ///
     /// # Errors
     ///
-    /// [`NoKeys`] names the variable that is missing or wrong.
-    pub async fn from_env(
-        config: &SdkConfig,
-        purpose: Use,
-        site: &Site,
-        max_age: u64,
-    ) -> Result<Self, NoKeys> {
-        let keys = KeyStore::from_env(config, purpose, Serializers::new).await?;
+    /// [`NoKeys`] if there are none.
+    pub async fn fetch_keys(source: KeySource, site: &Site, max_age: u64) -> Result<Self, NoKeys> {
         Ok(Self {
-            keys,
+            keys: KeyStore::fetch(source, Serializers::new).await?,
             confirm_url: site.url("/accounts/confirm/"),
             max_age,
         })

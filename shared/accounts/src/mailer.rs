@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use aws_sdk_sesv2::config::retry::RetryConfig;
 use aws_sdk_sesv2::config::timeout::TimeoutConfig;
 use aws_sdk_sesv2::types::{
     Body, ConfigurationOverrides, Content, Destination, EmailContent, FeatureStatus, Message,
@@ -11,6 +12,7 @@ use aws_sdk_sesv2::types::{
 use aws_sdk_sesv2::{Client, Config};
 use aws_types::SdkConfig;
 
+use crate::aws::OpenConnection;
 use crate::email_address::EmailAddress;
 use crate::mails::Mail;
 use crate::sender::Sender;
@@ -55,6 +57,25 @@ impl Mailer {
         })
     }
 
+    fn client(&self) -> &Client {
+        self.client
+            .get_or_init(|| Client::from_conf(self.config.clone()))
+    }
+
+    /// Opens the connection that the first mail will use. If that fails, the mail opens it.
+    pub fn open_connection(&self) -> impl Future<Output = ()> + use<> {
+        let call = self
+            .client()
+            .send_email()
+            .customize()
+            .interceptor(OpenConnection)
+            .config_override(Config::builder().retry_config(RetryConfig::disabled()));
+        async {
+            // Its answer is not one to the call that it was, so it always fails.
+            let _ = call.send().await;
+        }
+    }
+
     /// Sends the mail that `claim` gives the right to; if that fails, gives the right back.
     ///
     /// # Errors
@@ -83,8 +104,7 @@ impl Mailer {
     pub async fn send(&self, to: &EmailAddress, mail: Mail) -> Result<(), Unavailable> {
         let message =
             message(mail).map_err(|_| Unavailable::new("SendEmail", "invalid request"))?;
-        self.client
-            .get_or_init(|| Client::from_conf(self.config.clone()))
+        self.client()
             .send_email()
             .from_email_address(&self.from)
             .destination(Destination::builder().to_addresses(to.as_str()).build())

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crate::aws;
-use crate::keys::Use;
+use crate::keys::{KeySource, Use};
 use crate::links::{self, Links};
 use crate::mailer::Mailer;
 use crate::sender::Sender;
@@ -25,7 +25,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Reads the settings, all before the first call to AWS, which fetches the keys.
+    /// Reads the settings, all before the first call to AWS, which fetches the keys. The connections that the first request
+    /// needs are opened meanwhile.
     ///
     /// # Errors
     ///
@@ -37,7 +38,16 @@ impl Service {
         let max_age = links::max_age_from_env()?;
         let users = Users::from_env(&config, max_age)?;
         let mailer = Mailer::from_env(&config, &sender)?;
-        let links = Links::from_env(&config, keys, &site, max_age).await?;
+        let source = KeySource::from_env(&config, keys)?;
+        if matches!(source, KeySource::SecretsManager(_)) {
+            // Not waited for: a start neither fails nor takes longer for a connection.
+            tokio::spawn(users.open_connection());
+            // What only signs mails what it signs; what verifies rarely mails.
+            if keys == Use::Sign {
+                tokio::spawn(mailer.open_connection());
+            }
+        }
+        let links = Links::fetch_keys(source, &site, max_age).await?;
         Ok(Self {
             site,
             users,
