@@ -72,10 +72,11 @@ fn pass() -> Fault {
 // SES.
 
 /// What SES does wrong, and how many calls it is worth.
-fn faults_of_ses() -> [(&'static str, Fault, usize); 11] {
+fn faults_of_ses() -> [(&'static str, Fault, usize); 12] {
     [
         // It may have mailed: not repeated.
         ("hangs", Fault::Hang, 1),
+        ("stalls", Fault::Stall, 1),
         ("refused", Fault::error(400, "MessageRejected"), 1),
         (
             "sandbox",
@@ -228,9 +229,10 @@ async fn a_mail_whose_answer_is_lost_arrives_at_least_once() {
 // DynamoDB.
 
 /// What DynamoDB does wrong, and how many calls it is worth.
-fn faults_of_dynamodb() -> [(&'static str, Fault, usize); 9] {
+fn faults_of_dynamodb() -> [(&'static str, Fault, usize); 10] {
     [
         ("hangs", Fault::Hang, 3),
+        ("stalls", Fault::Stall, 3),
         ("forbidden", Fault::access_denied(), 1),
         (
             "no table",

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Uri};
@@ -43,6 +44,8 @@ pub enum Fault {
     Delay(Duration),
     /// It is neither passed on nor answered.
     Hang,
+    /// It is not passed on, and its answer never comes to an end.
+    Stall,
     /// It is passed on, and the connection closed in place of an answer.
     DropAnswer,
     /// The connection is closed in place of passing it on.
@@ -256,10 +259,7 @@ impl State {
         Some(fault)
     }
 
-    async fn pass_on(
-        &self,
-        mut call: Request<Full<Bytes>>,
-    ) -> Result<Response<Full<Bytes>>, Dropped> {
+    async fn pass_on(&self, mut call: Request<Full<Bytes>>) -> Result<Response<Body>, Dropped> {
         let path = call
             .uri()
             .path_and_query()
@@ -274,10 +274,10 @@ impl State {
             .map_err(|_| Dropped)?
             .into_parts();
         let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
-        Ok(Response::from_parts(head, Full::new(body)))
+        Ok(Response::from_parts(head, Either::Left(Full::new(body))))
     }
 
-    async fn answer(&self, call: Request<Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
+    async fn answer(&self, call: Request<Incoming>) -> Result<Response<Body>, Dropped> {
         let (head, body) = call.into_parts();
         let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
         let call = Request::from_parts(head, Full::new(body.clone()));
@@ -299,6 +299,7 @@ impl State {
                 self.pass_on(call).await
             }
             Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Stall) => Ok(Response::new(Either::Right(Stalled))),
             Some(Fault::DropCall) => Err(Dropped),
             Some(Fault::DropAnswer) => {
                 self.pass_on(call).await?;
@@ -318,6 +319,28 @@ impl State {
                 answer
             }
         }
+    }
+}
+
+/// An answer's body, most often a whole one.
+type Body = Either<Full<Bytes>, Stalled>;
+
+/// A body that announces more than it brings.
+struct Stalled;
+
+impl hyper::body::Body for Stalled {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(2)
     }
 }
 
@@ -366,9 +389,9 @@ fn operation<T>(call: &Request<T>) -> String {
 }
 
 /// An error in every protocol at once: by header, and in the JSON.
-fn error(status: u16, kind: &str, message: &str) -> Response<Full<Bytes>> {
+fn error(status: u16, kind: &str, message: &str) -> Response<Body> {
     let body = json!({ "__type": kind, "message": message }).to_string();
-    let mut answer = Response::new(Full::from(body));
+    let mut answer = Response::new(Either::Left(Full::from(body)));
     *answer.status_mut() = StatusCode::from_u16(status).expect("an HTTP status");
     answer.headers_mut().insert(
         "content-type",

@@ -40,9 +40,12 @@ impl Tls {
                 let (acceptor, known) = (acceptor.clone(), Arc::clone(&known));
                 // A client that does not trust the certificate hangs up.
                 tokio::spawn(async move {
+                    client.set_nodelay(true)?;
                     let mut client = acceptor.accept(client).await?;
                     let address = known.get().copied().expect("pass_to was called");
-                    copy_bidirectional(&mut client, &mut TcpStream::connect(address).await?).await
+                    let mut server = TcpStream::connect(address).await?;
+                    server.set_nodelay(true)?;
+                    copy_bidirectional(&mut client, &mut server).await
                 });
             }
         });
@@ -59,7 +62,13 @@ impl Tls {
         self.service.set(service).unwrap();
     }
 
-    /// Where it listens: `https://localhost:…`.
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same, as a URL: `https://localhost:…`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://localhost:{}", self.address.port())

@@ -7,7 +7,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -78,6 +78,8 @@ pub fn config() -> Result<SdkConfig, InvalidSetting> {
                 .operation_timeout(OPERATION_TIMEOUT)
                 .build(),
         )
+        // What it protects from, the time-outs bound as well.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .service_config(ServiceEndpoints)
         .use_fips(switch("AWS_USE_FIPS_ENDPOINT")?)
         .use_dual_stack(switch("AWS_USE_DUALSTACK_ENDPOINT")?);
@@ -104,8 +106,10 @@ impl Intercept for OpenConnection {
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        state: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        // Its answer is not one to the call that it was, which the SDK would take for a fault.
+        state.interceptor_state().store_put(RetryConfig::disabled());
         let root = Url::parse(context.request().uri())?.join("/")?;
         *context.request_mut() = HttpRequest::get(root)?;
         Ok(())

@@ -3,7 +3,6 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use aws_sdk_sesv2::config::retry::RetryConfig;
 use aws_sdk_sesv2::config::timeout::TimeoutConfig;
 use aws_sdk_sesv2::types::{
     Body, ConfigurationOverrides, Content, Destination, EmailContent, FeatureStatus, Message,
@@ -57,21 +56,12 @@ impl Mailer {
         })
     }
 
-    fn client(&self) -> &Client {
-        self.client
-            .get_or_init(|| Client::from_conf(self.config.clone()))
-    }
-
     /// Opens the connection that the first mail will use. If that fails, the mail opens it.
     pub fn open_connection(&self) -> impl Future<Output = ()> + use<> {
-        let call = self
-            .client()
-            .send_email()
-            .customize()
-            .interceptor(OpenConnection)
-            .config_override(Config::builder().retry_config(RetryConfig::disabled()));
+        let config = self.config.to_builder();
+        let client = Client::from_conf(config.interceptor(OpenConnection).build());
+        let call = client.send_email();
         async {
-            // Its answer is not one to the call that it was, so it always fails.
             let _ = call.send().await;
         }
     }
@@ -104,7 +94,8 @@ impl Mailer {
     pub async fn send(&self, to: &EmailAddress, mail: Mail) -> Result<(), Unavailable> {
         let message =
             message(mail).map_err(|_| Unavailable::new("SendEmail", "invalid request"))?;
-        self.client()
+        self.client
+            .get_or_init(|| Client::from_conf(self.config.clone()))
             .send_email()
             .from_email_address(&self.from)
             .destination(Destination::builder().to_addresses(to.as_str()).build())

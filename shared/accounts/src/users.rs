@@ -19,14 +19,13 @@
 //! 4. Every write is conditional on what was read, and is recognised if it is repeated because its answer was lost.
 //! 5. Attributes that are not ours are never touched.
 
-use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use aws_sdk_dynamodb::{Client, Config};
 use aws_types::SdkConfig;
 use uuid::Uuid;
 
@@ -114,15 +113,10 @@ impl Users {
 
     /// Opens the connection that the first request will use. If that fails, the request opens it.
     pub fn open_connection(&self) -> impl Future<Output = ()> + use<> {
-        let call = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .customize()
-            .interceptor(OpenConnection)
-            .config_override(Config::builder().retry_config(RetryConfig::disabled()));
+        let config = self.client.config().to_builder();
+        let client = Client::from_conf(config.interceptor(OpenConnection).build());
+        let call = client.get_item().table_name(&self.table);
         async {
-            // Its answer is not one to the call that it was, so it always fails.
             let _ = call.send().await;
         }
     }

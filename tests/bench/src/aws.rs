@@ -1,4 +1,4 @@
-//! What stands for `DynamoDB` and SES: every write succeeds, nothing is kept.
+//! What stands for `DynamoDB`, SES and Secrets Manager: every write succeeds, nothing is kept.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,11 +13,12 @@ use crate::http;
 pub fn start() -> io::Result<SocketAddr> {
     http::serve(|request| {
         let headers = "Content-Type: application/x-amz-json-1.0\r\n".to_owned();
-        let is_mail = request.header("x-amz-target").is_none();
-        let body = if is_mail {
-            r#"{"MessageId":"1"}"#
-        } else {
-            "{}"
+        let body = match request.header("x-amz-target") {
+            None => r#"{"MessageId":"1"}"#,
+            Some("secretsmanager.GetSecretValue") => {
+                r#"{"SecretString":"0123456789abcdef0123456789abcdef"}"#
+            }
+            Some(_) => "{}",
         };
         Ok((headers, body.into()))
     })

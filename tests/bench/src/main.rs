@@ -4,6 +4,7 @@ mod aws;
 mod budget;
 mod compare;
 mod counts;
+mod first;
 mod growth;
 mod http;
 mod lambda;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 bench compare FUNCTIONS OTHERS    the functions in a folder beside the programs hello, naive and naive.py in another
+bench first FUNCTIONS             the first request over TLS
 bench growth FUNCTIONS            with instances side by side, and with users in the table
 bench budget FUNCTIONS FILE       packages and instructions against those in FILE
 bench set-budget FUNCTIONS FILE   writes FILE";
@@ -40,6 +42,10 @@ fn run(arguments: &[&str]) -> io::Result<bool> {
     match arguments {
         ["compare", functions, others] => {
             compare::print_all(Path::new(functions), Path::new(others), aws)?;
+            Ok(true)
+        }
+        ["first", functions] => {
+            first::print_all(Path::new(functions), aws)?;
             Ok(true)
         }
         ["growth", functions] => {

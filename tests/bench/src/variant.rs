@@ -26,6 +26,8 @@ pub struct Variant {
     pub aws: SocketAddr,
     /// Where `DynamoDB` is.
     pub table: SocketAddr,
+    /// What is set otherwise than usual.
+    pub settings: Environment,
 }
 
 /// A process with what it polls.
@@ -47,6 +49,7 @@ impl Variant {
             event,
             aws,
             table: aws,
+            settings: Environment::new(),
         }
     }
 
@@ -97,7 +100,8 @@ impl Variant {
             ),
         ];
         let fixed = fixed.map(|(name, value)| (name, value.to_owned()));
-        fixed.into_iter().chain(addresses).collect()
+        let usual = fixed.into_iter().chain(addresses);
+        usual.chain(self.settings.clone()).collect()
     }
 }
 
