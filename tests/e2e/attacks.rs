@@ -1,6 +1,7 @@
 //! What attackers try, beyond what the tests of each feature try already.
 
 use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,6 +18,48 @@ use crate::steps::{
 };
 
 const ATTACKERS_PASSWORD: &str = "what only the attacker knows";
+
+// Who has an account.
+
+#[tokio::test]
+async fn an_address_that_needs_one_call_is_not_answered_before_one_that_needs_two() {
+    const CALL: Duration = Duration::from_millis(300);
+    let world = World::start().await;
+    have_account(&world, "confirmed@example.com").await;
+    have_account(&world, ADA).await;
+    let_pass(&world, ADA, 60);
+    world.dynamodb.always(ANY, Fault::Delay(CALL));
+
+    for (email, calls) in [
+        ("new@example.com", vec!["PutItem", "SendEmail"]),
+        ("confirmed@example.com", vec!["PutItem"]),
+    ] {
+        world.forget_calls();
+        let start = Instant::now();
+        assert_eq!(sign_up(&world, email).await.status, 303);
+
+        assert_eq!(world.all_calls(), calls);
+        assert!(start.elapsed() > 2 * CALL, "{email}: {:?}", start.elapsed());
+    }
+
+    // A change to a free address: the read and the count of a try, the free address as if it took two calls, the request.
+    let form = [
+        ("email", ADA),
+        ("password", PASSWORD),
+        ("new_email", "free@example.com"),
+    ];
+    world.forget_calls();
+    let start = Instant::now();
+    assert_eq!(world.post_form("/accounts/email", &form).await.status, 303);
+
+    assert_eq!(world.calls("PutItem"), 1);
+    let calls = u32::try_from(world.dynamodb.calls(ANY)).unwrap();
+    assert!(
+        start.elapsed() > (calls + 1) * CALL,
+        "{:?}",
+        start.elapsed()
+    );
+}
 
 // Somebody else's address.
 
