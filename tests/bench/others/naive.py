@@ -1,8 +1,7 @@
-"""The confirmation in Python: boto3 and itsdangerous, and the least loop that talks to Lambda's Runtime API."""
+"""The confirmation in Python: boto3 and itsdangerous, for AWS' own runtime: `python3 -m awslambdaric naive.handler`."""
 
 import json
 import os
-from http.client import HTTPConnection
 
 import boto3
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -11,10 +10,11 @@ links = URLSafeTimedSerializer(os.environ["SECRET_KEY"], salt="email-confirm-key
 table = boto3.resource("dynamodb").Table(os.environ["USERS_TABLE"])
 
 
-def answer(event):
+def handler(event, context):
     try:
         email = links.loads(event["rawPath"].rsplit("/", 1)[1], max_age=86400)
     except BadData:
+        print(json.dumps({"request_id": context.aws_request_id, "outcome": "invalid-link"}))
         return {"statusCode": 404, "body": "This link is not valid"}
     table.update_item(
         Key={"email": email},
@@ -22,14 +22,5 @@ def answer(event):
         ConditionExpression="attribute_exists(email)",
         ExpressionAttributeValues={":true": True},
     )
+    print(json.dumps({"request_id": context.aws_request_id, "outcome": "confirmed"}))
     return {"statusCode": 303, "headers": {"location": "/"}}
-
-
-lambda_ = HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
-while True:
-    lambda_.request("GET", "/2018-06-01/runtime/invocation/next")
-    invocation = lambda_.getresponse()
-    reply = json.dumps(answer(json.load(invocation)))
-    request_id = invocation.headers["Lambda-Runtime-Aws-Request-Id"]
-    lambda_.request("POST", f"/2018-06-01/runtime/invocation/{request_id}/response", reply)
-    lambda_.getresponse().read()

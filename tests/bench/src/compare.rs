@@ -35,7 +35,7 @@ struct Sample {
 pub fn print_all(functions: &Path, others: &Path, aws: SocketAddr) -> io::Result<()> {
     let confirmation = variant::confirmations;
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let naive_py = others.join("naive.py").display().to_string();
+    let settings = [("PYTHONPATH", others.display().to_string())];
     let variants = [
         Variant::new("empty (hello)", &others.join("hello"), confirmation(), aws),
         Variant::new(
@@ -63,7 +63,10 @@ pub fn print_all(functions: &Path, others: &Path, aws: SocketAddr) -> io::Result
             aws,
         ),
         Variant {
-            command: vec![python, naive_py],
+            command: [&python, "-m", "awslambdaric", "naive.handler"]
+                .map(str::to_owned)
+                .into(),
+            settings: settings.into(),
             ..Variant::new("Python, a confirmation", others, confirmation(), aws)
         },
     ];
@@ -131,7 +134,7 @@ fn print_times(variants: &[Variant]) -> io::Result<()> {
 
 fn measure(variant: &Variant) -> io::Result<Sample> {
     let cold = variant.start()?.process.cpu()?;
-    if let Some(program) = variant.command.last() {
+    if let Some(program) = variant.command.first() {
         process::evict(Path::new(program))?;
     }
     let running = variant.start()?;
