@@ -10,6 +10,7 @@ use local::dynamodb::Store;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use crate::process;
 use crate::table::{median, print};
 use crate::variant::{self, Running, Variant};
 
@@ -27,6 +28,7 @@ pub fn instances(folder: &Path, aws: SocketAddr) -> io::Result<()> {
         event,
         aws,
     );
+    let _awake = process::keep_awake()?;
     let mut rows = Vec::new();
     for count in [1_u32, 2, 4, 8] {
         let running: Vec<_> = (0..count)
