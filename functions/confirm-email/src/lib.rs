@@ -15,6 +15,7 @@ use accounts::mails::Mail;
 use accounts::outcome::Outcome;
 use accounts::request::{Request, Route};
 use accounts::service::Service;
+use accounts::unavailable::Unavailable;
 use accounts::user::State;
 use accounts::users::Confirmation;
 use accounts::{pages, settings};
@@ -124,7 +125,7 @@ impl ConfirmEmail {
     ) -> Result<Answer, Refusal> {
         let password_hash = if form.has("password") {
             match form.new_password("password") {
-                Ok(password) => Some(password.hash()?),
+                Ok(password) => Some(password.hash().map_err(Unavailable::from)?),
                 Err(error) => {
                     let html = || pages::choose_password(&self.service.site, &[error]);
                     return Ok(Answer::invalid(request, &[error], html));

@@ -73,7 +73,7 @@ impl CreateAccount {
             }
         };
         // Before the address is looked up, so that it takes the same time for every address.
-        let password_hash = password.hash()?;
+        let password_hash = password.hash().map_err(Unavailable::from)?;
 
         let sign_up = self.service.users.sign_up(&email, &password_hash).await?;
         let outcome = self.mail(&email, sign_up).await?;

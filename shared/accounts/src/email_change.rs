@@ -16,7 +16,6 @@ use crate::clock;
 use crate::email_address::EmailAddress;
 use crate::guesses::{Guesses, Verdict};
 use crate::links::LEEWAY;
-use crate::password;
 use crate::unavailable::Unavailable;
 use crate::user::{Item, Mailings, State, User};
 use crate::users::{
@@ -130,7 +129,7 @@ impl Users {
             }
             let hash = user.as_ref().and_then(|user| user.password_hash.clone());
             let is_right =
-                password::is_password_of(hash.as_deref(), typed) && verdict == Verdict::Allowed;
+                passwords::is_password_of(hash.as_deref(), typed) && verdict == Verdict::Allowed;
             let owner = user.zip(hash).map(|(user, password_hash)| Owner {
                 password_hash,
                 mailings: user.mailings,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use passwords::Password;
 use percent_encoding::percent_decode;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor,
@@ -10,7 +11,6 @@ use serde::de::{
 
 use crate::answer::{FieldError, Problem};
 use crate::email_address::EmailAddress;
-use crate::password::Password;
 use crate::request::Request;
 
 /// The most bytes of a body.

@@ -1,7 +1,7 @@
 //! Accounts with confirmed addresses: what the functions `create-account`, `confirm-email` and `change-email` share.
 //!
 //! From the outside in: [`lambda`] finds the [`request`] in an [`event`] and sends back the [`answer`];
-//! [`form`], [`email_address`] and [`password`] parse what people type; [`users`] keeps a [`user`] in `DynamoDB`; [`links`]
+//! [`form`], [`email_address`] and the crate [`passwords`] parse what people type; [`users`] keeps a [`user`] in `DynamoDB`; [`links`]
 //! signs what [`mails`] say and [`mailer`] sends; [`site`], [`sender`], [`keys`] and [`aws`] come from [`settings`].
 
 pub mod answer;
@@ -20,7 +20,6 @@ pub mod mailer;
 pub mod mails;
 pub mod outcome;
 pub mod pages;
-pub mod password;
 pub mod request;
 pub mod sender;
 pub mod service;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use passwords::HashError;
 
 /// A dependency failed, and trying again later may help. Holds names only: an SDK error's own text can hold a row or an
 /// address.
@@ -55,3 +56,9 @@ impl fmt::Display for Unavailable {
 }
 
 impl std::error::Error for Unavailable {}
+
+impl From<HashError> for Unavailable {
+    fn from(error: HashError) -> Self {
+        Self::new("hash", error.to_string())
+    }
+}

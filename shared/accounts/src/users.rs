@@ -29,13 +29,13 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use aws_types::SdkConfig;
+use passwords::PasswordHash;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use crate::aws::OpenConnection;
 use crate::clock;
 use crate::email_address::EmailAddress;
-use crate::password::PasswordHash;
 use crate::settings::{self, InvalidSetting};
 use crate::unavailable::Unavailable;
 use crate::user::{DAY, Item, Mailings, State, User};

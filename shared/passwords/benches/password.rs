@@ -2,9 +2,9 @@
 //! `python3 benches/time_python.py`.
 #![allow(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
 
-use accounts::password::Password;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use criterion::{Criterion, criterion_group, criterion_main};
+use passwords::Password;
 
 const PASSWORD: &str = "correct horse battery staple";
 const SALT: &[u8] = b"sixteen byte salt";
