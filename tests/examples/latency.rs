@@ -22,7 +22,7 @@ use tests::{ANY, Fault, Row, World};
 
 const DYNAMODB: Duration = Duration::from_millis(5);
 const SES: Duration = Duration::from_millis(60);
-const REQUESTS: usize = 100;
+const REQUESTS: usize = 300;
 const PASSWORD: &str = "correct horse battery";
 
 /// What an address may be, and what is in its row.
