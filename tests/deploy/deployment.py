@@ -103,7 +103,8 @@ class Deployment:
         self.aws.run(
             "sam", "deploy", "--config-file", str(ROOT / "samconfig.toml"), "--template-file", str(self.built / "template.yaml"),
             "--stack-name", self.stack, "--no-confirm-changeset",
-            "--parameter-overrides", *(f"{name}={value}" for name, value in given.items()),
+            # `Name=` is no value for sam, and without one a parameter keeps its last.
+            "--parameter-overrides", *(f'{name}="{value}"' for name, value in given.items()),
         )  # fmt: skip
         (stack,) = self.aws.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}

@@ -7,6 +7,7 @@ Some of it is added here, so that the template is deployed as it is and more of 
 - A configuration set whose sending is paused sends: it refuses, as SES does.
 - SES tells EventBridge nothing: a mail to the mailbox simulator's `bounce` and `complaint` does.
 - CloudWatch tells EventBridge nothing: a changed state of an alarm does.
+- Step Functions cannot call SES: it can pause and resume a configuration set.
 
 The rest stays out of reach. It is checked by a rule instead:
 
@@ -23,7 +24,7 @@ import asyncio
 import json
 
 from ministack.app import main
-from ministack.services import cloudwatch, dynamodb, eventbridge, ses_v2
+from ministack.services import cloudwatch, dynamodb, eventbridge, ses_v2, stepfunctions
 from ministack.services.cloudformation import provisioners
 
 
@@ -99,6 +100,17 @@ def ses_that_pauses_and_tells(handle):
     return handled
 
 
+def step_functions_that_pauses_sending(invoke):
+    def invoked(resource, arguments):
+        if not resource.endswith(":aws-sdk:sesv2:putConfigurationSetSendingOptions"):
+            return invoke(resource, arguments)
+        configuration = ses_v2._config_sets[arguments["ConfigurationSetName"]]
+        ses_v2._put_config_set_option(configuration, "SendingOptions", {"SendingEnabled": arguments["SendingEnabled"]})
+        return {}
+
+    return invoked
+
+
 provisioners._cw_metric_alarm_record = alarm_over_metrics(provisioners._cw_metric_alarm_record)
 for kind in ("Application", "DeploymentGroup"):
     provisioners._RESOURCE_HANDLERS[f"AWS::CodeDeploy::{kind}"] = {"create": nothing, "delete": lambda _id, _properties: None}
@@ -106,6 +118,7 @@ table = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
 table["create"] = table_with_its_settings(table["create"])
 cloudwatch._dispatch_alarm_actions = alarm_that_tells(cloudwatch._dispatch_alarm_actions)
 ses_v2.handle_request = ses_that_pauses_and_tells(ses_v2.handle_request)
+stepfunctions._invoke_aws_sdk_integration = step_functions_that_pauses_sending(stepfunctions._invoke_aws_sdk_integration)
 
 if __name__ == "__main__":
     main()

@@ -342,8 +342,9 @@ def test_what_belongs_together_must_be_given_together(deployment):
 def test_a_first_deployment_that_fails_leaves_nothing_behind(deployment, built, tmp_path):
     broken = tmp_path / "template.yaml"
     text = (built / "template.yaml").read_text().replace("CodeUri: ", f"CodeUri: {built}/")
-    # Made last, and refused.
-    broken.write_text(text.replace("\nResources:\n", "\nResources:\n  Broken:\n    Type: AWS::No::Such\n    DependsOn: [Dashboard, UsersTable, SecretKey]\n"))
+    # Made last, and refused: an alarm without a threshold.
+    refused = "Type: AWS::CloudWatch::Alarm\n    Properties: { Namespace: None, MetricName: None }"
+    broken.write_text(text.replace("\nResources:\n", f"\nResources:\n  Broken:\n    DependsOn: [Dashboard, UsersTable, SecretKey]\n    {refused}\n"))
 
     with pytest.raises(AssertionError, match="ROLLBACK"):
         Deployment(deployment.aws, tmp_path, "broken").deploy()
