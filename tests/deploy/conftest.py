@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from deployment import SENDER, LocalAws, build
 from reading import translated
 from samtranslator.yaml_helper import yaml_parse
 
@@ -63,3 +64,21 @@ def second_contract():
     """The template is of the contract's second version. Until the functions are, it cannot be built."""
     if not (ROOT / "functions/reset-password").exists():
         pytest.skip("NOT TESTED: no functions/reset-password yet, which the template deploys")
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory):
+    """A local AWS in which the sender is verified."""
+    aws = LocalAws(tmp_path_factory.mktemp("aws"))
+    try:
+        aws.ready()
+        aws.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+        yield aws
+    finally:
+        aws.stop()
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory, second_contract) -> Path:
+    """The folder that `sam build` made for this machine's processor."""
+    return build(tmp_path_factory.mktemp("sam"))

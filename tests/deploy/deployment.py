@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 STACK = "accounts"
 SENDER = "no-reply@example.com"
 PASSWORD = "correct horse battery"
+# Without the limits, which the tests of the functions are for.
+FREE = {"ResendCooldown": "0", "RequestsPerNetwork": "0"}
 FUNCTIONS = ("CreateAccount", "ConfirmEmail", "ChangeEmail", "ResetPassword")
 HOST_ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 

@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 import requests
-from deployment import PASSWORD, SENDER, Deployment, LocalAws, build, eventually
+from deployment import FREE, PASSWORD, SENDER, Deployment, eventually
 from itsdangerous import URLSafeTimedSerializer
 
 # What every event of EventBridge has.
@@ -14,26 +14,6 @@ ENVELOPE = {
 }  # fmt: skip
 
 pytestmark = pytest.mark.usefixtures("second_contract")
-
-
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory):
-    aws = LocalAws(tmp_path_factory.mktemp("aws"))
-    try:
-        aws.ready()
-        aws.client("sesv2").create_email_identity(EmailIdentity=SENDER)
-        yield aws
-    finally:
-        aws.stop()
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory, second_contract):
-    return build(tmp_path_factory.mktemp("sam"))
-
-
-# Without the limits, which the tests of the functions are for.
-FREE = {"ResendCooldown": "0", "RequestsPerNetwork": "0"}
 
 
 @pytest.fixture(scope="module")
