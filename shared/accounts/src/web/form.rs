@@ -9,9 +9,9 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor,
 };
 
-use crate::answer::{FieldError, Problem};
 use crate::email_address::EmailAddress;
-use crate::request::Request;
+use crate::web::answer::{FieldError, Problem};
+use crate::web::request::Request;
 
 /// The most bytes of a body.
 const MAX_BODY: usize = 16 * 1024;
