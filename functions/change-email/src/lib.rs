@@ -2,19 +2,19 @@
 
 use std::error::Error;
 
-use accounts::answer::{Answer, FieldError, Problem, Refusal};
 use accounts::clock;
 use accounts::email_address::EmailAddress;
-use accounts::email_change::ChangeRequest;
-use accounts::form::Form;
 use accounts::guesses;
-use accounts::keys::Use;
 use accounts::lambda::Function;
-use accounts::mails::Mail;
+use accounts::links::keys::Use;
+use accounts::mail::mails::Mail;
 use accounts::outcome::Outcome;
-use accounts::pages;
-use accounts::request::{Request, Route};
 use accounts::service::Service;
+use accounts::users::change::ChangeRequest;
+use accounts::web::answer::{Answer, FieldError, Problem, Refusal};
+use accounts::web::form::Form;
+use accounts::web::pages;
+use accounts::web::request::{Request, Route};
 use lambda_http::http::{Method, StatusCode};
 
 /// The function.

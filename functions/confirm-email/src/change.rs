@@ -1,12 +1,12 @@
 //! Following a link that changes an address.
 
-use accounts::answer::{Answer, Problem, Refusal};
 use accounts::clock;
 use accounts::email_address::EmailAddress;
-use accounts::email_change::{Change, Outlook};
-use accounts::mails::Mail;
+use accounts::mail::mails::Mail;
 use accounts::outcome::Outcome;
-use accounts::request::Request;
+use accounts::users::change::{Change, Outlook};
+use accounts::web::answer::{Answer, Problem, Refusal};
+use accounts::web::request::Request;
 
 use crate::ConfirmEmail;
 

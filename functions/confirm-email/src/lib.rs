@@ -4,21 +4,22 @@ mod change;
 
 use std::error::Error;
 
-use accounts::answer::{Answer, Problem, Refusal};
 use accounts::clock;
 use accounts::email_address::EmailAddress;
-use accounts::form::Form;
-use accounts::keys::Use;
 use accounts::lambda::Function;
+use accounts::links::keys::Use;
 use accounts::links::{Link, Purpose};
-use accounts::mails::Mail;
+use accounts::mail::mails::Mail;
 use accounts::outcome::Outcome;
-use accounts::request::{Request, Route};
 use accounts::service::Service;
+use accounts::settings;
 use accounts::unavailable::Unavailable;
-use accounts::user::State;
 use accounts::users::Confirmation;
-use accounts::{pages, settings};
+use accounts::users::user::State;
+use accounts::web::answer::{Answer, Problem, Refusal};
+use accounts::web::form::Form;
+use accounts::web::pages;
+use accounts::web::request::{Request, Route};
 use lambda_http::http::{Method, StatusCode};
 
 /// What the function works with.

@@ -2,19 +2,19 @@
 
 use std::error::Error;
 
-use accounts::answer::{Answer, Problem, Refusal};
 use accounts::clock;
 use accounts::email_address::EmailAddress;
-use accounts::form::Form;
-use accounts::keys::Use;
 use accounts::lambda::Function;
-use accounts::mails::Mail;
+use accounts::links::keys::Use;
+use accounts::mail::mails::Mail;
 use accounts::outcome::Outcome;
-use accounts::pages;
-use accounts::request::{Request, Route};
 use accounts::service::Service;
 use accounts::unavailable::Unavailable;
 use accounts::users::SignUp;
+use accounts::web::answer::{Answer, Problem, Refusal};
+use accounts::web::form::Form;
+use accounts::web::pages;
+use accounts::web::request::{Request, Route};
 use lambda_http::http::{Method, StatusCode};
 
 /// The function.

@@ -11,12 +11,12 @@ use lambda_http::{Error, service_fn};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::answer::{Answer, Problem, Refusal};
-use crate::event;
 use crate::log::{Level, Record};
 use crate::outcome::Outcome;
-use crate::request::{Request, Route};
 use crate::service::Service;
+use crate::web::answer::{Answer, Problem, Refusal};
+use crate::web::event;
+use crate::web::request::{Request, Route};
 
 /// An answer, as every kind of API Gateway and function URLs read it.
 #[derive(Serialize)]

@@ -1,10 +1,12 @@
 //! The links in mails: signed, timestamped tokens that nobody stores.
 
+pub mod keys;
+
 use signing::{Loaded, UrlSafeTimedSerializer};
 
 use crate::clock;
 use crate::email_address::EmailAddress;
-use crate::keys::{KeySource, KeyStore, Keys, NoKeys};
+use crate::links::keys::{KeySource, KeyStore, Keys, NoKeys};
 use crate::settings::{self, InvalidSetting};
 use crate::site::Site;
 use crate::unavailable::Unavailable;

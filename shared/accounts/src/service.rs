@@ -3,10 +3,10 @@
 use std::error::Error;
 
 use crate::aws;
-use crate::keys::{KeySource, Use};
+use crate::links::keys::{KeySource, Use};
 use crate::links::{self, Links};
-use crate::mailer::Mailer;
-use crate::sender::Sender;
+use crate::mail::mailer::Mailer;
+use crate::mail::sender::Sender;
 use crate::site::Site;
 use crate::users::Users;
 

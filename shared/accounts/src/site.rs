@@ -1,7 +1,7 @@
 //! What the service is called and where it stands on the web.
 
 use crate::email_address::EmailAddress;
-use crate::sender::Sender;
+use crate::mail::sender::Sender;
 use crate::settings::{self, InvalidSetting};
 
 /// The public face of the service, from `BASE_URL`, `APP_NAME`, `SUPPORT_EMAIL`, `INDEX_URL`, `SIGN_IN_URL` and
@@ -141,7 +141,7 @@ fn parse_origin(text: &str) -> Option<String> {
 
 /// Browsers apply `form-action` to the redirect that answers a form, so the pages it leads to are listed.
 fn content_security_policy(targets: [&String; 2]) -> String {
-    use crate::pages::STYLE_HASH;
+    use crate::web::pages::STYLE_HASH;
     let mut policy = format!(
         "default-src 'none'; style-src '{STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
     );

@@ -19,6 +19,9 @@
 //! 4. Every write is conditional on what was read, and is recognised if it is repeated because its answer was lost.
 //! 5. Attributes that are not ours are never touched.
 
+pub mod change;
+pub mod user;
+
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -38,7 +41,7 @@ use crate::clock;
 use crate::email_address::EmailAddress;
 use crate::settings::{self, InvalidSetting};
 use crate::unavailable::Unavailable;
-use crate::user::{DAY, Item, Mailings, State, User};
+use crate::users::user::{DAY, Item, Mailings, State, User};
 
 /// How long an unconfirmed row outlives its last link: seconds.
 const GRACE: u64 = 7 * 86_400;

@@ -1,36 +1,35 @@
-//! Says what is in a token of the sign-up service, for support staff:
+//! Says what is in a token, for support staff:
 //!
 //! ```console
-//! cargo run -p signing --example inspect-token -- TOKEN
+//! cargo run -p signing --example inspect-token -- [--salt SALT]... TOKEN
 //! ```
 //!
-//! With the key in `SECRET_KEY`, and older ones in `SECRET_KEY_FALLBACKS` (comma-separated, newest first), it also says
-//! whether the token verifies and by which of them. It prints no key.
+//! With the key in `SECRET_KEY`, and older ones in `SECRET_KEY_FALLBACKS` (comma-separated, newest first), and the salts
+//! that the token may have been made with, it also says whether the token verifies, and with which of them. It prints no
+//! key.
 
 use std::env;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use lexopt::Arg::{Long, Value};
+use lexopt::{Parser, ValueExt as _};
 use signing::UrlSafeTimedSerializer;
 
-/// The purposes of the service's tokens and their salts.
-const KINDS: [(&str, &str); 2] = [
-    ("sign-up", "email-confirm-key"),
-    ("change of address", "email-update-key"),
-];
+const USAGE: &str = "\
+usage: inspect-token [--salt SALT]... TOKEN
+Give it the last part of the link. With a salt, or several, SECRET_KEY and SECRET_KEY_FALLBACKS verify it.";
 
 fn main() -> ExitCode {
-    let mut arguments = env::args().skip(1);
-    let (Some(token), None) = (arguments.next(), arguments.next()) else {
-        eprintln!("usage: inspect-token TOKEN");
-        eprintln!(
-            "Give it the last part of the link; SECRET_KEY and SECRET_KEY_FALLBACKS, if set, verify it."
-        );
-        return ExitCode::from(2);
+    let arguments = match Arguments::parse(Parser::from_env()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("{error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
     };
 
-    match inspect(token.trim(), &keys()) {
+    match inspect(arguments.token.trim(), &arguments.salts, &keys()) {
         Ok(report) => {
             print!("{report}");
             ExitCode::SUCCESS
@@ -39,6 +38,30 @@ fn main() -> ExitCode {
             eprintln!("{error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+struct Arguments {
+    salts: Vec<String>,
+    token: String,
+}
+
+impl Arguments {
+    fn parse(mut parser: Parser) -> Result<Self, lexopt::Error> {
+        let mut salts = Vec::new();
+        let mut token = None;
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("salt") => salts.push(parser.value()?.string()?),
+                Value(value) if token.is_none() => token = Some(value.string()?),
+                unexpected => return Err(unexpected.unexpected()),
+            }
+        }
+
+        Ok(Self {
+            salts,
+            token: token.ok_or("no token")?,
+        })
     }
 }
 
@@ -64,49 +87,39 @@ fn keys() -> Keys {
         .collect()
 }
 
-fn inspect(token: &str, keys: &Keys) -> Result<String, signing::Error> {
-    let (payload, date_signed) = UrlSafeTimedSerializer::loads_unverified::<Value>(token)?;
+fn inspect(token: &str, salts: &[String], keys: &Keys) -> Result<String, signing::Error> {
+    let (payload, date_signed) =
+        UrlSafeTimedSerializer::loads_unverified::<serde_json::Value>(token)?;
 
     Ok(format!(
-        "made:      {}\nkind:      {}\npayload:   {payload}\nsignature: {}\n",
+        "made:      {}\npayload:   {payload}\nsignature: {}\n",
         rfc_3339(date_signed),
-        kind(&payload),
-        verdict(token, keys),
+        describe_signature(token, salts, keys),
     ))
 }
 
-/// Without the key, the shape of the payload has to tell.
-fn kind(payload: &Value) -> String {
-    let name = match payload {
-        Value::String(_) => "sign-up",
-        Value::Array(addresses)
-            if addresses.len() == 2 && addresses.iter().all(Value::is_string) =>
-        {
-            "change of address"
-        }
-        _ => return "none of this service".to_owned(),
-    };
-
-    format!("{name}, by its shape")
-}
-
-fn verdict(token: &str, keys: &Keys) -> String {
+fn describe_signature(token: &str, salts: &[String], keys: &Keys) -> String {
     if keys.is_empty() {
         return "not checked, SECRET_KEY is not set".to_owned();
     }
+    if salts.is_empty() {
+        return "not checked, no --salt was given".to_owned();
+    }
 
     for (name, key) in keys {
-        for (kind, salt) in KINDS {
+        for salt in salts {
             let serializer = UrlSafeTimedSerializer::new(key.as_bytes(), salt);
-            if serializer.loads::<Value>(token, None).is_ok() {
-                return format!(
-                    "good, a {kind} token (salt {salt}) by {name}; its age was not judged"
-                );
+            if serializer.loads::<serde_json::Value>(token, None).is_ok() {
+                return format!("good, with salt {salt} by {name}; its age was not judged");
             }
         }
     }
 
-    format!("bad by each of {} keys, for any kind of token", keys.len())
+    format!(
+        "bad; keys tried: {}, each with salt {}",
+        keys.len(),
+        salts.join(", ")
+    )
 }
 
 fn rfc_3339(epoch_seconds: u64) -> String {
@@ -134,59 +147,77 @@ mod tests {
         ]
     }
 
-    fn sign_up(key: &str) -> String {
-        UrlSafeTimedSerializer::new(key.as_bytes(), "email-confirm-key")
+    fn some_salts() -> Vec<String> {
+        vec!["activate".to_owned(), "recover".to_owned()]
+    }
+
+    fn token(key: &str, salt: &str) -> String {
+        UrlSafeTimedSerializer::new(key.as_bytes(), salt)
             .dumps_at("ada@example.com", 1_700_000_000)
             .unwrap()
     }
 
     #[test]
-    fn without_a_key_the_shape_tells_the_kind() {
-        let report = inspect(&sign_up("any key"), &Keys::new()).unwrap();
+    fn without_a_key_or_a_salt_the_signature_is_not_checked() {
+        let token = token("any key", "activate");
 
         assert_eq!(
-            report,
+            inspect(&token, &some_salts(), &Keys::new()).unwrap(),
             "made:      2023-11-14T22:13:20Z\n\
-             kind:      sign-up, by its shape\n\
              payload:   \"ada@example.com\"\n\
              signature: not checked, SECRET_KEY is not set\n"
         );
+        let report = inspect(&token, &[], &some_keys()).unwrap();
+        assert!(report.contains("signature: not checked, no --salt was given\n"));
     }
 
     #[test]
     fn a_key_verifies_and_is_named_but_not_shown() {
-        let newest = inspect(&sign_up("the newest key"), &some_keys()).unwrap();
-        let older = inspect(&sign_up("an older key"), &some_keys()).unwrap();
+        let inspect = |key| inspect(&token(key, "activate"), &some_salts(), &some_keys()).unwrap();
 
-        assert!(newest.contains("good, a sign-up token (salt email-confirm-key) by SECRET_KEY;"));
+        let (newest, older) = (inspect("the newest key"), inspect("an older key"));
+
+        assert!(newest.contains("good, with salt activate by SECRET_KEY;"));
         assert!(older.contains("by number 1 of SECRET_KEY_FALLBACKS;"));
         assert!(!newest.contains("the newest key") && !older.contains("an older key"));
     }
 
     #[test]
-    fn a_change_of_address_is_told_from_a_sign_up() {
-        let token = UrlSafeTimedSerializer::new(b"the newest key", "email-update-key")
-            .dumps(&["ada@example.com", "ada@example.org"])
-            .unwrap();
+    fn the_salt_that_verifies_is_told_from_the_others() {
+        let token = token("the newest key", "recover");
 
-        let report = inspect(&token, &some_keys()).unwrap();
+        let report = inspect(&token, &some_salts(), &some_keys()).unwrap();
 
-        assert!(report.contains("kind:      change of address, by its shape\n"));
-        assert!(report.contains("good, a change of address token (salt email-update-key)"));
+        assert!(report.contains("good, with salt recover by SECRET_KEY;"));
     }
 
     #[test]
-    fn a_forged_token_and_a_foreign_one_are_called_so() {
-        let foreign = UrlSafeTimedSerializer::new(b"the newest key", "sessions")
-            .dumps(&42)
-            .unwrap();
+    fn a_token_of_another_key_or_salt_is_bad() {
+        for token in [
+            token("a guessed key", "activate"),
+            token("the newest key", "sessions"),
+        ] {
+            let report = inspect(&token, &some_salts(), &some_keys()).unwrap();
 
-        let forged = inspect(&sign_up("a guessed key"), &some_keys()).unwrap();
-        let foreign = inspect(&foreign, &some_keys()).unwrap();
+            assert!(
+                report
+                    .contains("signature: bad; keys tried: 2, each with salt activate, recover\n")
+            );
+        }
+    }
 
-        assert!(forged.contains("signature: bad by each of 2 keys"));
-        assert!(foreign.contains("kind:      none of this service\n"));
-        assert!(foreign.contains("signature: bad by each of 2 keys"));
+    #[test]
+    fn salts_are_options_and_the_token_stands_alone() {
+        let parse = |arguments: &[&str]| Arguments::parse(Parser::from_args(arguments));
+
+        let arguments = parse(&["--salt", "activate", "a.b.c", "--salt=recover"]).unwrap();
+
+        assert_eq!(arguments.token, "a.b.c");
+        assert_eq!(arguments.salts, some_salts());
+        assert!(parse(&[]).is_err());
+        assert!(parse(&["a.b.c", "d.e.f"]).is_err());
+        assert!(parse(&["--salt", "activate"]).is_err());
+        assert!(parse(&["--key", "activate", "a.b.c"]).is_err());
     }
 
     #[test]
@@ -195,7 +226,7 @@ mod tests {
             .dumps_at("ada", u64::MAX)
             .unwrap();
 
-        let report = inspect(&token, &Keys::new()).unwrap();
+        let report = inspect(&token, &[], &Keys::new()).unwrap();
 
         assert!(report.contains("made:      18446744073709551615 seconds after 1970\n"));
     }
@@ -203,7 +234,7 @@ mod tests {
     #[test]
     fn what_is_no_token_is_called_so() {
         assert_eq!(
-            inspect("hello", &some_keys()),
+            inspect("hello", &some_salts(), &some_keys()),
             Err(signing::Error::Malformed)
         );
     }

@@ -57,6 +57,27 @@ impl Signer {
         self
     }
 
+    /// The signature alone, without the value: Python's `Signer.get_signature`.
+    ///
+    /// Whoever does not have the key cannot compute it, so it also serves as a keyed hash: equal values have equal
+    /// signatures, under which a value can be looked up without being kept. Give that a salt of its own, since a
+    /// signature that is seen makes a signed value.
+    ///
+    /// ```
+    /// use signing::Signer;
+    ///
+    /// let signer = Signer::new(b"a secret key", "activate");
+    ///
+    /// assert_eq!(signer.get_signature("my string"), "jJL-qTzw-Lda3XafLVKBAkKwbEI");
+    /// ```
+    #[must_use]
+    pub fn get_signature(&self, value: &str) -> String {
+        let mut signature = String::with_capacity(encoded_len(SIGNATURE_BYTES));
+        encode_onto(&mut signature, &self.mac(value));
+
+        signature
+    }
+
     /// The value with its signature.
     #[must_use]
     pub fn sign(&self, value: &str) -> String {
@@ -79,11 +100,17 @@ impl Signer {
     }
 
     pub(crate) fn sign_in_place(&self, value: &mut String) {
+        let signature = self.mac(value);
+
+        value.push('.');
+        encode_onto(value, &signature);
+    }
+
+    fn mac(&self, value: &str) -> [u8; SIGNATURE_BYTES] {
         let mut mac = self.newest.clone();
         mac.update(value.as_bytes());
 
-        value.push('.');
-        encode_onto(value, &mac.finalize().into_bytes());
+        mac.finalize().into_bytes().into()
     }
 
     /// The value and which key verified it, 0 being the newest.

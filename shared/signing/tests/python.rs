@@ -240,6 +240,14 @@ proptest! {
     }
 
     #[test]
+    fn the_newest_key_makes_a_bare_signature_as_in_python(secrets in secrets(), value in text()) {
+        let ours = secrets.signer().get_signature(&value);
+
+        let theirs = Python::get().ask(&secrets.question("get_signature", json!({ "value": value })));
+        prop_assert_eq!(Ok(ours), theirs);
+    }
+
+    #[test]
     fn a_timestamp_signer_signs_and_unsigns_as_python_does(secrets in secrets(), value in text(), now in time(), which: Index) {
         let mut python = Python::get();
         let signed = secrets.of_one_key(which).timestamp_signer().sign_at(&value, now);

@@ -11,6 +11,7 @@ struct Answers {
     signer: Vec<Signed>,
     timestamp_signer: Vec<Stamped>,
     serializer: Vec<Dumped>,
+    single_precision: Dumped,
     short_and_compressed: Vec<Dumped>,
     compressed: Vec<Dumped>,
     unusual: Vec<Dumped>,
@@ -21,6 +22,7 @@ struct Signed {
     value: String,
     salt: String,
     key: String,
+    signature: String,
     token: String,
 }
 
@@ -76,6 +78,7 @@ fn a_signer_signs_as_itsdangerous_does() {
     for answer in answers().signer {
         let signer = Signer::new(answer.key.as_bytes(), &answer.salt);
 
+        assert_eq!(signer.get_signature(&answer.value), answer.signature);
         assert_eq!(signer.sign(&answer.value), answer.token);
         assert_eq!(signer.unsign(&answer.token), Ok(answer.value.as_str()));
     }
@@ -102,6 +105,16 @@ fn a_serializer_dumps_and_loads_as_itsdangerous_does() {
         assert_eq!(token.as_ref(), Ok(&answer.token));
         answer.assert_loads(&answer.token);
     }
+}
+
+#[test]
+fn numbers_of_single_precision_are_spelled_as_python_spells_numbers() {
+    let answer = answers().single_precision;
+    let numbers = [-1.5_f32, 1e-5, 1e16, 0.1];
+
+    let token = answer.serializer().dumps_at(&numbers, answer.now);
+
+    assert_eq!(token.as_ref(), Ok(&answer.token));
 }
 
 #[test]

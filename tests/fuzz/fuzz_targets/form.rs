@@ -6,8 +6,8 @@
 
 #![no_main]
 
-use accounts::form::Form;
-use accounts::request::Request;
+use accounts::web::form::Form;
+use accounts::web::request::Request;
 use lambda_http::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};

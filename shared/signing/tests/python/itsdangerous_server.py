@@ -40,6 +40,8 @@ def answer(question):
         dictionary = {"zdict": b"ada"} if question["dictionary"] else {}
         compressor = zlib.compressobj(question["level"], wbits=question["window_bits"], **dictionary)
         return base64_encode(compressor.compress(base64_decode(question["data"])) + compressor.flush()).decode()
+    if call == "get_signature":
+        return Signer(keys, salt=salt).get_signature(question["value"]).decode()
     if call == "sign":
         return Signer(keys, salt=salt).sign(question["value"]).decode()
     if call == "unsign":

@@ -28,6 +28,7 @@ def signed(value, salt, key=KEY):
         "value": value,
         "salt": salt,
         "key": key,
+        "signature": Signer(key, salt=salt).get_signature(value).decode(),
         "token": Signer(key, salt=salt).sign(value).decode(),
     }
 
@@ -100,6 +101,7 @@ answers = {
         dumped(None),
         dumped("x" * 10, now=0),
     ],
+    "single_precision": dumped([-1.5, 1e-5, 1e16, 0.1]),
     "short_and_compressed": [
         dumped(["ada@example.com", "ada@example.org"], "email-update-key"),
         dumped("a" * 100),

@@ -3,8 +3,8 @@
 use lambda_http::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN};
 use lambda_http::http::{HeaderValue, Method};
 
-use crate::answer::{Problem, Refusal};
 use crate::site::Site;
+use crate::web::answer::{Problem, Refusal};
 
 /// A request: what of an event the service looks at.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 
-use crate::request::{Request, Route};
+use crate::web::request::{Request, Route};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -17,7 +17,7 @@ use crate::email_address::EmailAddress;
 use crate::guesses::{Guesses, Verdict};
 use crate::links::LEEWAY;
 use crate::unavailable::Unavailable;
-use crate::user::{Item, Mailings, State, User};
+use crate::users::user::{Item, Mailings, State, User};
 use crate::users::{
     Contest, MailClaim, NOT_CONFIRMED, ROUNDS, Refused, Users, end_of_two_calls, mailed_at_is,
     number, numbers, reserved_until, send, text,

@@ -2,8 +2,8 @@
 
 use askama::Template;
 
-use crate::answer::{FieldError, Problem};
 use crate::site::Site;
+use crate::web::answer::{FieldError, Problem};
 
 /// The hash of the style sheet in `templates/pages/page.html`, for the content security policy (CSP Level 3, 2.3.1).
 pub const STYLE_HASH: &str = "sha256-JEb0f2FV8BAil2rZnHHFWKSScIDpAkar3F46TmAL8Xc=";

@@ -10,10 +10,10 @@ use lambda_http::http::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::outcome::Outcome;
-use crate::pages;
-use crate::request::Request;
 use crate::site::Site;
 use crate::unavailable::Unavailable;
+use crate::web::pages;
+use crate::web::request::Request;
 
 /// An answer: a status, a few headers, a body, and what happened, for the log.
 pub struct Answer {

@@ -13,8 +13,8 @@ use aws_types::SdkConfig;
 
 use crate::aws::OpenConnection;
 use crate::email_address::EmailAddress;
-use crate::mails::Mail;
-use crate::sender::Sender;
+use crate::mail::mails::Mail;
+use crate::mail::sender::Sender;
 use crate::settings::{self, InvalidSetting};
 use crate::unavailable::Unavailable;
 use crate::users::{MailClaim, Users};

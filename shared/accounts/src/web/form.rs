@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use passwords::Password;
+use passwords::{InvalidPassword, Password};
 use percent_encoding::percent_decode;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor,
 };
 
-use crate::answer::{FieldError, Problem};
 use crate::email_address::EmailAddress;
-use crate::request::Request;
+use crate::web::answer::{FieldError, Problem};
+use crate::web::request::Request;
 
 /// The most bytes of a body.
 const MAX_BODY: usize = 16 * 1024;
@@ -81,9 +81,9 @@ impl Form {
         let text = self
             .text(field)
             .map_err(|advice| FieldError { field, advice })?;
-        Password::parse(text).map_err(|invalid| FieldError {
+        Password::parse(text, &[]).map_err(|invalid| FieldError {
             field,
-            advice: invalid.advice(),
+            advice: password_advice(invalid),
         })
     }
 
@@ -119,6 +119,17 @@ impl Form {
             .map_err(|_| Problem::UNREADABLE)?;
         json.end().map_err(|_| Problem::UNREADABLE)?;
         Ok(form)
+    }
+}
+
+/// One sentence for the person who chose the password.
+fn password_advice(invalid: InvalidPassword) -> &'static str {
+    match invalid {
+        InvalidPassword::TooShort => "Use at least 8 characters.",
+        InvalidPassword::TooLong => "Use at most 128 characters.",
+        InvalidPassword::Blank => "Use more than spaces.",
+        InvalidPassword::Address => "Choose a password other than your e-mail address.",
+        InvalidPassword::Common => "This password is one of the most common ones. Choose another.",
     }
 }
 

@@ -1,0 +1,5 @@
+//! What goes into people's inboxes.
+
+pub mod mailer;
+pub mod mails;
+pub mod sender;
