@@ -125,8 +125,11 @@ def test_the_ceilings_end_resumes_sending_unless_a_fuse_blew(source, alarms_now,
     states = source["Resources"]["SwitchSending"]["Properties"]["Definition"]["States"]
     result = {"MetricAlarms": [{"StateValue": state} for state in alarms_now]}
 
-    assert computed(states["LookAtFuses"]["Output"]["sending"], {}, result=result) is sending
-    assert states["PauseOrResume"]["Default"] == "LookAtFuses"
+    assert computed(states["LookAtFuses"]["Output"]["blown"], {}, result=result) is not sending
+    assert states["LookAtFuses"]["Output"]["sending"] is True
+    # What a person did meanwhile is left as it is.
+    assert [states["PauseOrResume"]["Default"], states["LookAtFuses"]["Next"], states["Blown"]["Default"]] == ["LookAtFuses", "Blown", "Switch"]
+    assert states["Blown"]["Choices"] == [{"Condition": "{% $states.input.blown %}", "Next": "LeaveIt"}]
 
 
 def test_an_alarm_pauses_sending_at_once(source):
