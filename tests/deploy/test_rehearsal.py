@@ -80,7 +80,7 @@ def test_the_command_prints_the_table_and_says_so_in_its_exit_code(deployment, m
 
 
 def test_the_token_is_that_of_itsdangerous():
-    token = rehearse.sign_up_token(b"a key of sixteen bytes", "ada@example.com", time.time())
+    token = rehearse.token(b"a key of sixteen bytes", "ada@example.com", time.time())
 
     assert URLSafeTimedSerializer(b"a key of sixteen bytes").loads(token, salt="email-confirm-key", max_age=60) == "ada@example.com"
 

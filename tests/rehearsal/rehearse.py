@@ -56,8 +56,8 @@ def fetch(method: str, url: str, headers: dict[str, str], body: bytes | None = N
         return answer.code, answer.headers, answer.read()
 
 
-def sign_up_token(key: bytes, address: str, now: float) -> str:
-    """The token of a sign-up's link, as `itsdangerous.URLSafeTimedSerializer(key).dumps(address, salt="email-confirm-key")` makes it."""
+def token(key: bytes, address: str, now: float, salt: str = "email-confirm-key") -> str:
+    """A link's token, as `itsdangerous.URLSafeTimedSerializer(key).dumps(address, salt=salt)` makes it."""
 
     def encoded(value: bytes) -> bytes:
         return base64.urlsafe_b64encode(value).rstrip(b"=")
@@ -65,7 +65,7 @@ def sign_up_token(key: bytes, address: str, now: float) -> str:
     seconds = int(now)
     timestamp = seconds.to_bytes((seconds.bit_length() + 7) // 8, "big")
     signed = encoded(json.dumps(address).encode()) + b"." + encoded(timestamp)
-    derived = hashlib.sha1(b"email-confirm-key" + b"signer" + key).digest()
+    derived = hashlib.sha1(salt.encode() + b"signer" + key).digest()
     return (signed + b"." + encoded(hmac.new(derived, signed, hashlib.sha1).digest())).decode()
 
 
@@ -305,9 +305,9 @@ class Rehearsal:
         return "accepted, mailed, and its row waits"
 
     def check_link(self) -> str:
-        token = sign_up_token(self.key(), self.address("success"), time.time())
+        made = token(self.key(), self.address("success"), time.time())
         headers = {"Accept": "text/html", **({"Cookie": self.cookie} if self.cookie else {})}
-        status, answered, _ = self.ask("GET", f"{self.settings()['BASE_URL']}/accounts/confirm/{token}", headers)
+        status, answered, _ = self.ask("GET", f"{self.settings()['BASE_URL']}/accounts/confirm/{made}", headers)
         if status != 303:
             raise Failed(f"the link was answered {status}")
         if self.user(self.address("success")).get("email_confirmed") != {"BOOL": True}:
