@@ -117,6 +117,15 @@ def test_sam_and_cfn_lint_have_nothing_to_say(root):
         assert result.returncode == 0, result.stdout + result.stderr
 
 
+def test_the_template_of_a_gradual_update_has_no_fault_either(source, tmp_path):
+    # cfn-lint translates with the defaults, without CodeDeploy: whether all that depends on each other can be made is asked of this one too.
+    (tmp_path / "canary.json").write_text(json.dumps(translated(source, CanaryRelease="2", AnnounceAddresses="yes")))
+    command = ["cfn-lint", "--ignore-checks", "W", "--", str(tmp_path / "canary.json")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 def test_checkov_finds_nothing_but_what_has_a_reason(root, checkov):
     command = [checkov, "--file", "template.yaml", "--framework", "cloudformation", "--skip-download", "--output", "json"]
     result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
