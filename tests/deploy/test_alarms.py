@@ -217,6 +217,12 @@ def test_the_grammar_names_functions_of_cloudwatch_only():
     assert all(name.isupper() for name in FUNCTIONS)
 
 
+def test_the_page_on_operations_says_what_to_do_about_every_alarm(root, resources):
+    page = (root / "functions/OPERATIONS.md").read_text()
+
+    assert [name for name in alarms(resources) if f"`{name}`" not in page] == []
+
+
 # ---- Dashboard
 
 

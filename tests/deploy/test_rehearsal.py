@@ -245,6 +245,7 @@ def test_a_link_that_does_not_confirm_fails(rehearsal, deployment):
     ("quota", "sesv2", "get_account", {"EnforcementStatus": "PROBATION"}, "FAIL", "PROBATION"),
     ("quota", "sesv2", "get_account", {"SendQuota": {"Max24HourSend": 200.0, "SentLast24Hours": 199.0, "MaxSendRate": 1.0}}, "FAIL", "nearly used up"),
     ("quota", "sesv2", "get_account", {"SendQuota": {"Max24HourSend": 200.0, "SentLast24Hours": 0.0, "MaxSendRate": 1.0}}, "note", "less than"),
+    ("quota", "sesv2", "get_account", {"SendQuota": {"Max24HourSend": -1.0, "SentLast24Hours": 5.0, "MaxSendRate": 100.0}}, "ok", "without limit"),
     ("alarms", "cloudwatch", "describe_alarms", {"MetricAlarms": []}, "FAIL", "are missing"),
     ("alarm mail", "sns", "list_subscriptions_by_topic", {"Subscriptions": []}, "note", "nobody is told"),
     ("alarm mail", "sns", "list_subscriptions_by_topic", {"Subscriptions": [{"SubscriptionArn": "PendingConfirmation"}]}, "FAIL", "nobody has confirmed"),

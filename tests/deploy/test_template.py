@@ -370,6 +370,17 @@ def test_each_parameter_says_what_it_is_and_is_used(root, template):
             assert "AllowedPattern" in parameter or "AllowedValues" in parameter, name
 
 
+def test_every_parameter_is_documented(root, template, resources):
+    pages = (root / "functions/OPERATIONS.md").read_text() + (root / "functions/README.md").read_text()
+    settings = {name for function in FUNCTIONS for name in resources[function]["Properties"]["Environment"]["Variables"]}
+    # A parameter that is a setting's is described with it.
+    undocumented = {
+        name for name in template["Parameters"] if re.sub("(?<=[a-z])(?=[A-Z])", "_", name).upper() not in settings and not re.search(rf"\b{name}\b", pages)
+    }  # fmt: skip
+
+    assert undocumented == set()
+
+
 @pytest.mark.parametrize(
     ("parameter", "good", "bad"),
     [

@@ -245,6 +245,8 @@ class Rehearsal:
         quota = account["SendQuota"]
         if not account["SendingEnabled"] or account["EnforcementStatus"] != "HEALTHY":
             raise Failed(f"SES has this account at {account['EnforcementStatus']}: see its reputation page")
+        if quota["Max24HourSend"] < 0:
+            return "without limit"
         left = quota["Max24HourSend"] - quota["SentLast24Hours"]
         seen = f"{quota['SentLast24Hours']:.0f} of {quota['Max24HourSend']:.0f} mails in 24 hours, {quota['MaxSendRate']:.0f} a second"
         if left < quota["Max24HourSend"] / 10:
