@@ -196,6 +196,8 @@ def main() -> None:
     print("| | MB | start, ms | first, ms | warm, ms | USD a million, warm |\n|---|---|---|---|---|---|")
     lines: dict[str, list] = {}
     for name, (function, one) in cases.items():
+        if not (options.built / function).is_dir():
+            continue
         for size in SIZES:
             share = Share(size)
             rounds = [measured(options.built / function / "bootstrap", share, environment, [one] * (options.warm + 1)) for _ in range(options.rounds)]
