@@ -25,6 +25,7 @@
 //!
 //! The bounds are [`MAX_MEMORY_KIB`] and [`MAX_WORK_KIB`]: a stored hash cannot exhaust the process's memory or keep it
 //! busy for seconds. The defaults of argon2-cffi, passlib and PHP, and each of OWASP's choices, are within them.
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 
 mod hash;
 mod password;
