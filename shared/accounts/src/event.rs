@@ -52,10 +52,30 @@ struct Client {
     source_ip: Option<String>,
 }
 
-/// The request in an event; `None` if it is no HTTP request, or if the body is not the base64 that it is said to be.
+/// The payload format of an event. The answer has to be in the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayloadFormat {
+    /// 1.0: REST APIs, and HTTP APIs on demand.
+    V1,
+    /// 2.0: HTTP APIs and function URLs.
+    V2,
+}
+
+/// The payload format of an event (2.0 if that cannot be told), and the request in it: `None` if it is no HTTP request, or if
+/// the body is not the base64 that it is said to be.
 #[must_use]
-pub fn read(json: &str, base_path: &str) -> Option<Request> {
-    let event: Event = serde_json::from_str(json).ok()?;
+pub fn read(json: &str, base_path: &str) -> (PayloadFormat, Option<Request>) {
+    let Ok(event) = serde_json::from_str::<Event>(json) else {
+        return (PayloadFormat::V2, None);
+    };
+    let format = match event.request_context.http {
+        Some(_) => PayloadFormat::V2,
+        None => PayloadFormat::V1,
+    };
+    (format, request(event, base_path))
+}
+
+fn request(event: Event, base_path: &str) -> Option<Request> {
     let context = event.request_context;
     let (method, path, source_ip) = if let Some(http) = context.http {
         (http.method, event.raw_path.or(http.path), http.source_ip)

@@ -12,25 +12,38 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::answer::{Answer, Problem, Refusal};
-use crate::event;
+use crate::event::{self, PayloadFormat};
 use crate::log::{Level, Record};
 use crate::outcome::Outcome;
 use crate::request::{Request, Route};
 use crate::service::Service;
 
-/// An answer, as every kind of API Gateway and function URLs read it.
+/// An answer in the payload format of its event.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Reply {
-    status_code: u16,
-    #[serde(serialize_with = "as_text")]
-    headers: HeaderMap,
-    body: String,
-    is_base64_encoded: bool,
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum Reply {
+    /// A REST API takes an answer with `cookies` for malformed.
+    V1 {
+        status_code: u16,
+        #[serde(serialize_with = "as_lists")]
+        multi_value_headers: HeaderMap,
+        body: String,
+        is_base64_encoded: bool,
+    },
+    /// `cargo lambda watch` takes an answer without `cookies` for malformed.
+    V2 {
+        status_code: u16,
+        #[serde(serialize_with = "as_text")]
+        headers: HeaderMap,
+        cookies: [&'static str; 0],
+        body: String,
+        is_base64_encoded: bool,
+    },
 }
 
 /// What an event came to.
 pub struct Exchange {
+    format: PayloadFormat,
     request: Request,
     /// The answer's status.
     pub status: StatusCode,
@@ -113,21 +126,36 @@ async fn answer_events<F: Function>(function: &F) -> Result<(), Error> {
                 outcome: &exchange.outcome,
             };
             record.write(level);
-            Ok::<_, Error>(Reply {
-                status_code: exchange.status.as_u16(),
-                headers: exchange.headers,
-                body: exchange.body,
-                is_base64_encoded: false,
-            })
+            Ok::<_, Error>(exchange.into_reply())
         },
     ))
     .await
 }
 
+impl Exchange {
+    fn into_reply(self) -> Reply {
+        match self.format {
+            PayloadFormat::V1 => Reply::V1 {
+                status_code: self.status.as_u16(),
+                multi_value_headers: self.headers,
+                body: self.body,
+                is_base64_encoded: false,
+            },
+            PayloadFormat::V2 => Reply::V2 {
+                status_code: self.status.as_u16(),
+                headers: self.headers,
+                cookies: [],
+                body: self.body,
+                is_base64_encoded: false,
+            },
+        }
+    }
+}
+
 /// Answers one event, the text of a JSON value.
 pub async fn answer_event<F: Function>(function: &F, event: &str) -> Exchange {
     let site = &function.service().site;
-    let request = event::read(event, site.base_path());
+    let (format, request) = event::read(event, site.base_path());
     let answer = match &request {
         Some(request) => answer_request(function, request).await,
         None => Answer::problem_details(&Problem::UNREADABLE, Outcome::refused("event")),
@@ -136,6 +164,7 @@ pub async fn answer_event<F: Function>(function: &F, event: &str) -> Exchange {
     let outcome = answer.outcome.clone();
     let (status, headers, body) = answer.into_parts(&request, site);
     Exchange {
+        format,
         request,
         status,
         headers,
@@ -166,5 +195,13 @@ fn as_text<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S
     let headers = headers.iter();
     serializer.collect_map(
         headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default())),
+    )
+}
+
+/// The same as lists of one value.
+fn as_lists<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
+    let headers = headers.iter();
+    serializer.collect_map(
+        headers.map(|(name, value)| (name.as_str(), [value.to_str().unwrap_or_default()])),
     )
 }
