@@ -425,13 +425,24 @@ impl Log {
     }
 }
 
-async fn listener() -> TcpListener {
+pub(crate) async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
-/// The function's binary: in `FUNCTIONS_DIR`, or where the test's own build put it.
+/// The function's binary.
 fn program(name: &str) -> PathBuf {
-    let folder = std::env::var_os("FUNCTIONS_DIR").map_or_else(
+    let program = programs().join(name);
+    assert!(
+        program.is_file(),
+        "{} is missing: run `cargo build --workspace` first",
+        program.display()
+    );
+    program
+}
+
+/// Where the functions' binaries are: in `FUNCTIONS_DIR`, or where the test's own build put them.
+pub(crate) fn programs() -> PathBuf {
+    std::env::var_os("FUNCTIONS_DIR").map_or_else(
         || {
             let test = std::env::current_exe().unwrap();
             test.parent()
@@ -440,12 +451,5 @@ fn program(name: &str) -> PathBuf {
                 .to_owned()
         },
         PathBuf::from,
-    );
-    let program = folder.join(name);
-    assert!(
-        program.is_file(),
-        "{} is missing: run `cargo build --workspace` first",
-        program.display()
-    );
-    program
+    )
 }
