@@ -110,16 +110,22 @@ pub async fn answer_event<S>(
     event: &str,
 ) -> Exchange {
     let site = &service.site;
-    let request = event::read(event, site.base_path(), site.language);
-    let answer = if let Some(request) = &request {
-        answer_request(service, settings, answer, request).await
-    } else {
-        let unknown = Request::default();
-        let mut answer = Answer::problem_details(&unknown, site, Problem::Unreadable);
-        answer.outcome = Outcome::Refused("event");
-        answer
+    let (request, answer) = match event::read(event, site.base_path(), site.language) {
+        Ok(request) => {
+            let answer = answer_request(service, settings, answer, &request).await;
+            (request, answer)
+        }
+        Err(payload) => {
+            let request = Request {
+                payload,
+                language: site.language,
+                ..Request::default()
+            };
+            let mut answer = Answer::problem_details(&request, site, Problem::Unreadable);
+            answer.outcome = Outcome::Refused("event");
+            (request, answer)
+        }
     };
-    let request = request.unwrap_or_default();
     let outcome = answer.outcome.clone();
     let sent = answer.into_sent(&request, site, &service.policy);
     Exchange {

@@ -58,45 +58,58 @@ struct Client {
     source_ip: Option<String>,
 }
 
-/// The request in an event; `None` if it is no HTTP request, or if the body is not the base64 that it is said to be. `language`
-/// is for whoever asks for none of ours.
-pub fn read(json: &str, base_path: &str, language: Language) -> Option<Request> {
-    let event: Event = serde_json::from_str(json).ok()?;
-    let context = event.request_context;
-    let (payload, method, path, source_ip) = if let Some(http) = context.http {
-        let path = event.raw_path.or(http.path);
-        (Payload::V2, http.method, path, http.source_ip)
-    } else {
-        let source_ip = context.identity.and_then(|client| client.source_ip);
-        (Payload::V1, event.http_method?, event.path, source_ip)
+/// The request in an event. `language` is for whoever asks for none of ours.
+///
+/// # Errors
+///
+/// The format in which to answer what is no HTTP request, or has headers or a body that cannot be read.
+pub fn read(json: &str, base_path: &str, language: Language) -> Result<Request, Payload> {
+    let event: Event = serde_json::from_str(json).map_err(|_| Payload::V2)?;
+    let payload = match event.request_context.http {
+        Some(_) => Payload::V2,
+        None => Payload::V1,
     };
-    let path = path.unwrap_or_default();
-    let body = event.body.unwrap_or_default();
-    let headers = headers(
-        event.headers.unwrap_or_default(),
-        event.multi_value_headers.unwrap_or_default(),
-    )?;
-    let cookies = event.cookies.unwrap_or_else(|| {
-        let cookies = headers.get_all(COOKIE).iter();
-        let cookies = cookies.filter_map(|cookie| cookie.to_str().ok());
-        cookies.map(str::to_owned).collect()
-    });
-    let mut request = Request {
-        payload,
-        method: Method::from_bytes(method.as_bytes()).ok()?,
-        route: Route::find(&path, context.stage.as_deref(), base_path),
-        headers,
-        cookies,
-        body: if event.is_base64_encoded == Some(true) {
-            STANDARD.decode(body).ok()?
-        } else {
-            body.into_bytes()
-        },
-        source_ip,
-        language,
-    };
+    let mut request = event.into_request(payload, base_path).ok_or(payload)?;
     request.language = request.accepted_language().unwrap_or(language);
-    Some(request)
+    Ok(request)
+}
+
+impl Event {
+    fn into_request(self, payload: Payload, base_path: &str) -> Option<Request> {
+        let context = self.request_context;
+        let (method, path, source_ip) = if let Some(http) = context.http {
+            (http.method, self.raw_path.or(http.path), http.source_ip)
+        } else {
+            let source_ip = context.identity.and_then(|client| client.source_ip);
+            (self.http_method?, self.path, source_ip)
+        };
+        let path = path.unwrap_or_default();
+        let body = self.body.unwrap_or_default();
+        let headers = headers(
+            self.headers.unwrap_or_default(),
+            self.multi_value_headers.unwrap_or_default(),
+        )?;
+        // `cargo lambda watch` has cookies in both places.
+        let cookies = self.cookies.unwrap_or_else(|| {
+            let cookies = headers.get_all(COOKIE).iter();
+            let cookies = cookies.filter_map(|cookie| cookie.to_str().ok());
+            cookies.map(str::to_owned).collect()
+        });
+        Some(Request {
+            payload,
+            method: Method::from_bytes(method.as_bytes()).ok()?,
+            route: Route::find(&path, context.stage.as_deref(), base_path),
+            headers,
+            cookies,
+            body: if self.is_base64_encoded == Some(true) {
+                STANDARD.decode(body).ok()?
+            } else {
+                body.into_bytes()
+            },
+            source_ip,
+            language: Language::default(),
+        })
+    }
 }
 
 /// Payload 1.0 has each header in both maps, in one of them with its last value only: so the other one counts.
