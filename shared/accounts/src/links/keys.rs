@@ -168,7 +168,7 @@ impl KeyStore {
         };
         let now = clock::now();
         let state = State {
-            current: Arc::new(Signers::new(&keys)),
+            current: Arc::new(Signers::new(&keys.newest, &keys.older)),
             keys,
             fresh_until: now.saturating_add(FRESH_FOR),
             next_read: now.saturating_add(READ_EVERY),
@@ -219,7 +219,7 @@ impl KeyStore {
             state.fresh_until = now.saturating_add(FRESH_FOR);
             let changed = state.keys != keys;
             if changed {
-                state.current = Arc::new(Signers::new(&keys));
+                state.current = Arc::new(Signers::new(&keys.newest, &keys.older));
                 state.keys = keys;
             }
             changed

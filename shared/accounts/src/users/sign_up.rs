@@ -12,7 +12,7 @@ use crate::unavailable::Unavailable;
 use crate::users::user::User;
 use crate::users::{NOT_CONFIRMED, NOT_EXPIRED, Users, item, time};
 
-/// A row of the first version that only remembers mails; `:true` must be given.
+/// A row of the first version that only remembers mails.
 const RESERVED: &str = "attribute_exists(mail_claim) AND attribute_not_exists(user_id) AND \
                         attribute_not_exists(password_hash)";
 
