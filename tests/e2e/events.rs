@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::Value;
 use tests::{Source, World, event};
 
 use crate::steps::{ADA, PASSWORD, is_confirmed, sign_up};
@@ -24,6 +25,37 @@ async fn every_kind_of_event_signs_up() {
         assert_eq!(answer.status, expected, "{name}: {}", answer.text());
         assert!(world.row("ada@example.com").is_some(), "{name}");
         assert_eq!(world.mails_to("ada@example.com").len(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_has_the_payload_format_of_its_event() {
+    let world = World::start().await;
+    let payload_1 = ["body", "isBase64Encoded", "multiValueHeaders", "statusCode"];
+    let payload_2 = [
+        "body",
+        "cookies",
+        "headers",
+        "isBase64Encoded",
+        "statusCode",
+    ];
+
+    for (name, fields) in [
+        ("http-api-sign-up", &payload_2[..]),
+        ("http-api-named-stage-sign-up", &payload_2),
+        ("http-api-json-sign-up", &payload_2),
+        ("http-api-payload-1-sign-up", &payload_1),
+        ("rest-api-sign-up", &payload_1),
+        ("function-url-sign-up", &payload_2),
+        ("not-http-schedule", &payload_2),
+    ] {
+        let event = event(name).to_string();
+
+        let answer = world.function("create-account").invoke(event).await;
+
+        let answer: Value = serde_json::from_slice(&answer.unwrap()).unwrap();
+        let found: Vec<_> = answer.as_object().unwrap().keys().collect();
+        assert_eq!(found, fields, "{name}");
     }
 }
 

@@ -32,4 +32,5 @@ mod sign_up;
 mod steps;
 mod tokens;
 mod trust;
+mod watch;
 mod world;

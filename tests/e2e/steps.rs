@@ -26,11 +26,13 @@ pub async fn sign_up_with(world: &World, email: &str, password: &str) -> Answer 
     world.post_form("/accounts/create", &form).await
 }
 
-/// Signs up and follows the link in the mail, and forgets the calls that this took.
+/// Signs up and follows the link in the mail in the same browser, and forgets the calls that this took.
 pub async fn have_account(world: &World, email: &str) {
-    assert_eq!(sign_up(world, email).await.status, 303);
+    let signed_up = sign_up(world, email).await;
+    assert_eq!(signed_up.status, 303);
     let link = world.mail_to(email).link();
-    assert_eq!(world.post_form(&link, &[]).await.status, 303);
+    let opened = world.request("GET", &link).browser_of(&signed_up);
+    assert_eq!(opened.send().await.status, 303);
     assert!(is_confirmed(world, email));
     world.forget_calls();
 }

@@ -33,6 +33,7 @@ mod request;
 mod rows;
 mod tls;
 mod wait;
+mod watch;
 mod world;
 
 pub use browser::Browser;
@@ -47,4 +48,5 @@ pub use request::Request;
 pub use rows::Row;
 pub use tls::Tls;
 pub use wait::eventually;
+pub use watch::Watch;
 pub use world::{Builder, World};

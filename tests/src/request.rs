@@ -59,6 +59,14 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Sends the cookie that an earlier answer has set, as the same browser would.
+    pub fn browser_of(self, answer: &Answer) -> Self {
+        match answer.cookie() {
+            Some(cookie) => self.header("cookie", cookie),
+            None => self,
+        }
+    }
+
     /// Replaces a header that [`World::request`] has set, such as `host`.
     pub fn replace_header(mut self, name: &str, value: &str) -> Self {
         self.http

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use local::answer::Answer;
-use local::dynamodb::{Store, USERS_TABLE};
+use local::dynamodb::{LIMITS_TABLE, Store, USERS_TABLE};
 use local::lambda::{self, Function};
 use local::secrets::{self, Secrets};
 use local::ses::Ses;
@@ -21,7 +21,12 @@ use crate::request::Request;
 use crate::rows::{self, Row};
 use crate::wait::eventually;
 
-const FUNCTIONS: [&str; 3] = ["create-account", "confirm-email", "change-email"];
+const FUNCTIONS: [&str; 4] = [
+    "create-account",
+    "confirm-email",
+    "change-email",
+    "reset-password",
+];
 const SECRET_KEY: &str = "a key for tests, and nothing else";
 const SECRET_NAME: &str = "signing-key";
 
@@ -93,6 +98,9 @@ impl Builder {
         };
         let mut settings: BTreeMap<String, String> = [
             ("USERS_TABLE", USERS_TABLE),
+            ("LIMITS_TABLE", LIMITS_TABLE),
+            // All requests of a test come from one network.
+            ("REQUESTS_PER_NETWORK", "0"),
             ("BASE_URL", &base_url),
             ("MAIL_FROM", "My App <no-reply@app.example.com>"),
             ("AWS_ENDPOINT_URL_DYNAMODB", &dynamodb.url()),
@@ -153,7 +161,7 @@ pub struct World {
     /// The proxy before Secrets Manager.
     pub secrets_manager: Proxy,
     settings: BTreeMap<String, String>,
-    functions: [Function; 3],
+    functions: [Function; 4],
     log: Log,
 }
 
@@ -425,13 +433,24 @@ impl Log {
     }
 }
 
-async fn listener() -> TcpListener {
+pub(crate) async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
-/// The function's binary: in `FUNCTIONS_DIR`, or where the test's own build put it.
+/// The function's binary.
 fn program(name: &str) -> PathBuf {
-    let folder = std::env::var_os("FUNCTIONS_DIR").map_or_else(
+    let program = programs().join(name);
+    assert!(
+        program.is_file(),
+        "{} is missing: run `cargo build --workspace` first",
+        program.display()
+    );
+    program
+}
+
+/// Where the functions' binaries are: in `FUNCTIONS_DIR`, or where the test's own build put them.
+pub(crate) fn programs() -> PathBuf {
+    std::env::var_os("FUNCTIONS_DIR").map_or_else(
         || {
             let test = std::env::current_exe().unwrap();
             test.parent()
@@ -440,12 +459,5 @@ fn program(name: &str) -> PathBuf {
                 .to_owned()
         },
         PathBuf::from,
-    );
-    let program = folder.join(name);
-    assert!(
-        program.is_file(),
-        "{} is missing: run `cargo build --workspace` first",
-        program.display()
-    );
-    program
+    )
 }

@@ -1,154 +1,190 @@
-//! Asking for a change of address: the form, the proof of the password, the request, and the mails.
+//! Asking for a change of address: the form, the account's password, the request, and the mails.
 
-use std::error::Error;
-
-use accounts::clock;
-use accounts::email_address::EmailAddress;
-use accounts::guesses;
-use accounts::lambda::Function;
-use accounts::links::keys::Use;
-use accounts::mail::mails::Mail;
+use accounts::limits::MailKind;
 use accounts::outcome::Outcome;
 use accounts::service::Service;
-use accounts::users::change::ChangeRequest;
-use accounts::web::answer::{Answer, FieldError, Problem, Refusal};
-use accounts::web::form::Form;
-use accounts::web::pages;
-use accounts::web::request::{Request, Route};
-use lambda_http::http::{Method, StatusCode};
+use accounts::unavailable::Unavailable;
+use accounts::users::Users;
+use accounts::users::change::{ChangeRequest, MAX_ATTRIBUTES};
+use accounts::users::user::{State, User};
+use accounts::web::answer::Answer;
+use accounts::web::cookie;
+use accounts::web::form::{self, Field};
+use accounts::web::pages::Content;
+use accounts::web::problem::{Cause, FieldError, Problem, Refusal};
+use accounts::web::request::Request;
+use accounts::web::route::Route;
+use addresses::EmailAddress;
+use lambda_http::http::Method;
+use serde::Deserialize;
+use uuid::Uuid;
 
-/// The function.
-pub struct ChangeEmail {
-    service: Service,
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ChangeForm {
+    email: Field,
+    password: Field,
+    new_email: Field,
+    /// In forms the provider's script names it.
+    #[serde(alias = "cf-turnstile-response", alias = "h-captcha-response")]
+    challenge: Field,
 }
 
-impl Function for ChangeEmail {
-    async fn from_env() -> Result<Self, Box<dyn Error>> {
-        Ok(Self {
-            service: Service::from_env(Use::Sign).await?,
-        })
-    }
-
-    fn service(&self) -> &Service {
-        &self.service
-    }
-
-    async fn answer(&self, request: &Request, route: &Route) -> Result<Answer, Refusal> {
-        let site = &self.service.site;
-        match route {
-            Route::Email if request.method == Method::POST => self.ask(request).await,
-            Route::Email => {
-                let html = pages::change_email(site, "", "", &[]);
-                Ok(Answer::page(StatusCode::OK, html, Outcome::named("form")))
-            }
-            _ => Err(Problem::NOT_FOUND.into()),
-        }
-    }
+/// A request that is valid as far as can be seen without the account.
+struct Wanted<'a> {
+    old: EmailAddress,
+    password: &'a str,
+    new: EmailAddress,
 }
 
-impl ChangeEmail {
-    async fn ask(&self, request: &Request) -> Result<Answer, Refusal> {
-        let form = Form::read(request, &["email", "password", "new_email"])?;
-        let invalid = |errors: &[FieldError]| {
-            let typed = |field| form.text(field).unwrap_or_default();
-            let html = || {
-                pages::change_email(
-                    &self.service.site,
-                    typed("email"),
-                    typed("new_email"),
-                    errors,
-                )
+/// Answers a request.
+pub async fn answer(
+    service: &Service,
+    (): &(),
+    request: &Request,
+    route: &Route,
+) -> Result<Answer, Refusal> {
+    match route {
+        Route::Email if request.method == Method::POST => post(service, request).await,
+        Route::Email => {
+            let content = Content::ChangeEmail {
+                email: "",
+                new_email: "",
             };
-            Ok(Answer::invalid(request, errors, html))
-        };
-        let password = form.text("password").map_err(|advice| FieldError {
-            field: "password",
-            advice,
-        });
-        let (old, password, new) = match (form.email("email"), password, form.email("new_email")) {
-            (Ok(old), Ok(_), Ok(new)) if old == new => {
-                return invalid(&[FieldError {
-                    field: "new_email",
-                    advice: "This is the current address.",
-                }]);
-            }
-            (Ok(old), Ok(password), Ok(new)) => (old, password, new),
-            (old, password, new) => {
-                let errors: Vec<_> = [old.err(), password.err(), new.err()]
-                    .into_iter()
-                    .flatten()
-                    .collect();
-                return invalid(&errors);
-            }
-        };
-
-        let network = guesses::network(request.source_ip.as_deref().unwrap_or_default());
-        let Some(owner) = self
-            .service
-            .users
-            .prove_owner(&old, password, &network)
-            .await?
-        else {
-            // One sentence for a wrong password, an unknown address and too many tries, so that they are alike.
-            let advice = "The address or the password is not right. After ten tries the right one counts again in an hour.";
-            return invalid(&[FieldError {
-                field: "password",
-                advice,
-            }]);
-        };
-        let outcome = match self
-            .service
-            .users
-            .request_change(&owner, &old, &new)
-            .await?
-        {
-            Some(asked) => self.mail(&old, &new, asked).await?,
-            None => Outcome::named("change-not-mailed"),
-        };
-        Ok(Answer::accepted(
-            request,
-            &self.service.site.index_url,
-            outcome,
-        ))
-    }
-
-    /// The notice goes first: if only one of the two mails can be sent, then the one that warns.
-    async fn mail(
-        &self,
-        old: &EmailAddress,
-        new: &EmailAddress,
-        asked: ChangeRequest,
-    ) -> Result<Outcome, Refusal> {
-        let (now, mut mails) = (clock::now(), 1.0);
-        let mail = if asked.taken {
-            Mail::address_taken(&self.service.site, now)
-        } else {
-            let url = self.service.links.confirm_change(old, new).await?;
-            Mail::confirm_change(&self.service.site, &url, now, self.service.max_age)
-        };
-        if let Some(claim) = asked.notice {
-            let notice = Mail::change_requested(&self.service.site, now);
-            if let Err(cause) = self
-                .service
-                .mailer
-                .send_claimed(&self.service.users, old, claim, notice)
-                .await
-            {
-                // Its failure leaves the new address to wait for the cooldown; the cause to report is the first.
-                let _ = self.service.users.lift_claim(new, asked.claim).await;
-                return Err(cause.into());
-            }
-            mails += 1.0;
+            let (site, outcome) = (&service.site, Outcome::Form);
+            Ok(Answer::page(request, site, content, outcome))
         }
-        self.service
-            .mailer
-            .send_claimed(&self.service.users, new, asked.claim, mail)
-            .await?;
-        let name = if asked.taken {
-            "change-to-taken"
-        } else {
-            "change-asked"
-        };
-        Ok(Outcome::named(name).measuring("MailSent", "Count", mails))
+        _ => Err(Problem::NotFound.into()),
     }
+}
+
+async fn post(service: &Service, request: &Request) -> Result<Answer, Refusal> {
+    let form: ChangeForm = form::read(request)?;
+    let invalid = |errors: &[FieldError], reason| {
+        let content = Content::ChangeEmail {
+            email: form.email.typed(),
+            new_email: form.new_email.typed(),
+        };
+        let site = &service.site;
+        Ok(Answer::invalid(request, site, content, errors, reason))
+    };
+    let wanted = match parse(&form) {
+        Ok(wanted) => wanted,
+        Err(errors) => return invalid(&errors, "invalid-input"),
+    };
+    service.admit(request).await?;
+    if let Err(error) = service.check_challenge(request, &form.challenge).await {
+        return invalid(&[error], "invalid-input");
+    }
+    let id = Uuid::new_v4().to_string();
+    match ask(service, request, &wanted, &id).await? {
+        Ok(outcome) => {
+            let Service { site, links, .. } = service;
+            let cookie = cookie::set(site, &links.cookie(&id).await?, links.max_age);
+            Ok(Answer::accepted(request, &site.index_url, outcome).with_cookie(cookie))
+        }
+        Err(reason) => {
+            let error = FieldError {
+                field: "password",
+                cause: Cause::WrongPassword,
+            };
+            invalid(&[error], reason)
+        }
+    }
+}
+
+fn parse(form: &ChangeForm) -> Result<Wanted<'_>, Vec<FieldError>> {
+    let old = form.email.email("email");
+    let password = form.password.attempt("password");
+    let new = form.new_email.email("new_email");
+    match (old, password, new) {
+        (Ok(old), Ok(_), Ok(new)) if old == new => Err(vec![FieldError {
+            field: "new_email",
+            cause: Cause::SameEmail,
+        }]),
+        (Ok(old), Ok(password), Ok(new)) => Ok(Wanted { old, password, new }),
+        (old, password, new) => Err([old.err(), password.err(), new.err()]
+            .into_iter()
+            .flatten()
+            .collect()),
+    }
+}
+
+/// Asks for the change, or says for the log why not: whoever asks is told one thing in every case.
+async fn ask(
+    service: &Service,
+    request: &Request,
+    wanted: &Wanted<'_>,
+    id: &str,
+) -> Result<Result<Outcome, &'static str>, Unavailable> {
+    let Service {
+        users,
+        limits,
+        links,
+        mailer,
+        ..
+    } = service;
+    let Wanted { old, password, new } = wanted;
+    let attempt = service.attempt(old, request).await?;
+    let account = attempt.user.filter(User::is_confirmed);
+    let hash = account.as_ref().and_then(User::password_hash);
+    // One hash in every case.
+    let is_right = passwords::is_password_of(hash, password) && attempt.allowed;
+    let Some(account) = account.filter(|_| is_right) else {
+        return Ok(Err("wrong-password"));
+    };
+    if account.has_complained() {
+        return Ok(Err("complaint"));
+    }
+    // First of all, so that no right password is found in silence.
+    let notice = service.writer(account.locale).change_requested(old);
+    mailer.send_notice(old, notice).await?;
+    limits.know_network(old, &service.network(request)).await?;
+    if account.attributes > MAX_ATTRIBUTES {
+        return Ok(Err("too-many-attributes"));
+    }
+
+    let day = 86_400;
+    if limits
+        .claim_mail(MailKind::Request, old, day)
+        .await?
+        .is_none()
+    {
+        return Ok(Err("too-many-changes"));
+    }
+    let (claim, taken) = tokio::try_join!(
+        limits.claim_mail(MailKind::Change, new, links.max_age),
+        users.find(new),
+    )?;
+    let Some(claim) = claim else {
+        return Ok(Err("mail-limit"));
+    };
+    let requested = ChangeRequest {
+        id,
+        new_email: new,
+        requested_at: Users::change_date(&account),
+    };
+    if !users.request_change(old, &account, &requested).await? {
+        limits.lift(claim).await?;
+        return Ok(Err("overtaken"));
+    }
+    let taken = taken.filter(|user| matches!(user.state, State::Confirmed | State::Invited));
+    let (mail, outcome) = match &taken {
+        Some(user) => {
+            let mail = service.writer(user.locale).address_taken(new);
+            (mail, Outcome::ChangeToTaken)
+        }
+        None => {
+            let url = links
+                .confirm_change(old, new, requested.requested_at)
+                .await?;
+            let writer = service.writer(account.locale);
+            let mail = writer.confirm_change(old, new, url, links.max_age);
+            (mail, Outcome::ChangeAsked)
+        }
+    };
+    if taken.is_none_or(|user| !user.has_complained()) {
+        service.mail(new, claim, mail).await?;
+    }
+    Ok(Ok(outcome))
 }

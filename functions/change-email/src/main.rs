@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
+use accounts::lambda;
+use accounts::links::keys::Use;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    accounts::lambda::run::<change_email::ChangeEmail>().await
+    lambda::run(Use::Sign, |_| Ok(()), change_email::answer).await
 }

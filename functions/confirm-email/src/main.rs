@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
+use accounts::lambda;
+use accounts::links::keys::Use;
+use confirm_email::{ConfirmOn, answer};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    accounts::lambda::run::<confirm_email::ConfirmEmail>().await
+    lambda::run(Use::SignAndVerify, ConfirmOn::from_env, answer).await
 }

@@ -1,123 +1,148 @@
 //! Signing up: the form, the row that waits for its confirmation, and the mail with the link.
 
-use std::error::Error;
-
-use accounts::clock;
-use accounts::email_address::EmailAddress;
-use accounts::lambda::Function;
-use accounts::links::keys::Use;
-use accounts::mail::mails::Mail;
+use accounts::limits::MailKind;
 use accounts::outcome::Outcome;
 use accounts::service::Service;
 use accounts::unavailable::Unavailable;
-use accounts::users::SignUp;
-use accounts::web::answer::{Answer, Problem, Refusal};
-use accounts::web::form::Form;
-use accounts::web::pages;
-use accounts::web::request::{Request, Route};
-use lambda_http::http::{Method, StatusCode};
+use accounts::users::{Created, NewUser};
+use accounts::web::answer::Answer;
+use accounts::web::cookie;
+use accounts::web::form::{self, Field};
+use accounts::web::pages::Content;
+use accounts::web::problem::{FieldError, Problem, Refusal};
+use accounts::web::request::Request;
+use accounts::web::route::Route;
+use lambda_http::http::Method;
+use serde::Deserialize;
+use uuid::Uuid;
 
-/// The function.
-pub struct CreateAccount {
-    service: Service,
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SignUpForm {
+    email: Field,
+    password: Field,
+    /// In forms the provider's script names it.
+    #[serde(alias = "cf-turnstile-response", alias = "h-captcha-response")]
+    challenge: Field,
 }
 
-impl Function for CreateAccount {
-    async fn from_env() -> Result<Self, Box<dyn Error>> {
-        Ok(Self {
-            service: Service::from_env(Use::Sign).await?,
-        })
-    }
-
-    fn service(&self) -> &Service {
-        &self.service
-    }
-
-    async fn answer(&self, request: &Request, route: &Route) -> Result<Answer, Refusal> {
-        let site = &self.service.site;
-        match route {
-            Route::Create if request.method == Method::POST => self.sign_up(request).await,
-            Route::Create => Ok(Answer::page(
-                StatusCode::OK,
-                pages::sign_up(site, "", &[]),
-                Outcome::named("form"),
-            )),
-            Route::Created => {
-                let html = || pages::created(site);
-                Ok(Answer::message(
-                    request,
-                    "Look into your inbox.",
-                    html,
-                    Outcome::named("created"),
-                ))
-            }
-            _ => Err(Problem::NOT_FOUND.into()),
+/// Answers a request.
+pub async fn answer(
+    service: &Service,
+    (): &(),
+    request: &Request,
+    route: &Route,
+) -> Result<Answer, Refusal> {
+    let site = &service.site;
+    match route {
+        Route::Create if request.method == Method::POST => sign_up(service, request).await,
+        Route::Create => {
+            let content = Content::SignUp { email: "" };
+            Ok(Answer::page(request, site, content, Outcome::Form))
         }
+        Route::Created => {
+            let message = request.language.texts().message_accepted;
+            let outcome = Outcome::CreatedPage;
+            Ok(Answer::message(
+                request,
+                site,
+                Content::Created,
+                message,
+                outcome,
+            ))
+        }
+        _ => Err(Problem::NotFound.into()),
     }
 }
 
-impl CreateAccount {
-    async fn sign_up(&self, request: &Request) -> Result<Answer, Refusal> {
-        let form = Form::read(request, &["email", "password"])?;
-        let (email, password) = match (form.email("email"), form.new_password("password")) {
-            (Ok(email), Ok(password)) => (email, password),
-            (email, password) => {
-                let errors: Vec<_> = [email.err(), password.err()]
-                    .into_iter()
-                    .flatten()
-                    .collect();
-                let typed = form.text("email").unwrap_or_default();
-                return Ok(Answer::invalid(request, &errors, || {
-                    pages::sign_up(&self.service.site, typed, &errors)
-                }));
-            }
+async fn sign_up(service: &Service, request: &Request) -> Result<Answer, Refusal> {
+    let Service {
+        site, users, links, ..
+    } = service;
+    let form: SignUpForm = form::read(request)?;
+    let invalid = |errors: &[FieldError]| {
+        let content = Content::SignUp {
+            email: form.email.typed(),
         };
-        // Before the address is looked up, so that it takes the same time for every address.
-        let password_hash = password.hash().map_err(Unavailable::from)?;
-
-        let sign_up = self.service.users.sign_up(&email, &password_hash).await?;
-        let outcome = self.mail(&email, sign_up).await?;
-
-        Ok(Answer::accepted(
+        Ok(Answer::invalid(
             request,
-            &self.service.site.index_url,
-            outcome,
+            site,
+            content,
+            errors,
+            "invalid-input",
         ))
+    };
+    let email = form.email.email("email");
+    let password = form.password.new_password("password", email.as_ref().ok());
+    let (email, password) = match (email, password) {
+        (Ok(email), Ok(password)) => (email, password),
+        (email, password) => {
+            let errors: Vec<_> = email.err().into_iter().chain(password.err()).collect();
+            return invalid(&errors);
+        }
+    };
+    service.admit(request).await?;
+    if let Err(error) = service.check_challenge(request, &form.challenge).await {
+        return invalid(&[error]);
     }
 
-    async fn mail(&self, email: &EmailAddress, sign_up: SignUp) -> Result<Outcome, Unavailable> {
-        let now = clock::now();
-        let (outcome, claim, has_account) = match sign_up {
-            SignUp::New(claim) => (
-                Outcome::named("signed-up").counting("SignedUp"),
-                claim,
-                false,
-            ),
-            SignUp::Repeated(claim) => (Outcome::named("repeated"), claim, false),
-            SignUp::HasAccount(claim) => (Outcome::named("has-account"), claim, true),
-        };
-        let Some(claim) = claim else {
-            return Ok(outcome);
-        };
-        let mail = if has_account {
-            Mail::account_exists(&self.service.site, now)
+    // Before the address is looked up, so that it takes the same time for every address.
+    let password = password.hash().map_err(Unavailable::from)?;
+    let id = Uuid::new_v4().to_string();
+    let new = NewUser {
+        email: &email,
+        password: &password,
+        sign_up: &id,
+        locale: request.language,
+    };
+    let found = users.create(&new).await?;
+    let outcome = mail(service, &new, &found).await?;
+
+    let cookie = cookie::set(site, &links.cookie(&id).await?, links.max_age);
+    Ok(Answer::accepted(request, &site.index_url, outcome).with_cookie(cookie))
+}
+
+/// Mails what the sign-up found, unless the address has had enough mail.
+async fn mail(
+    service: &Service,
+    new: &NewUser<'_>,
+    found: &Created,
+) -> Result<Outcome, Unavailable> {
+    let Service {
+        users,
+        limits,
+        links,
+        ..
+    } = service;
+    let kind = MailKind::SignUp {
+        made_row: matches!(found, Created::New),
+    };
+    let ((), claim) = tokio::try_join!(
+        users.contest(new, found),
+        limits.claim_mail(kind, new.email, links.max_age),
+    )?;
+    let claim = match found {
+        // Who has complained gets no more mail.
+        Created::Exists(user) if user.has_complained() => None,
+        _ => claim,
+    };
+    let mailed = claim.is_some();
+    let (outcome, user) = match found {
+        Created::New => (Outcome::SignedUp { mailed }, None),
+        Created::Exists(user) if user.is_waiting() => (Outcome::Repeated { mailed }, Some(user)),
+        Created::Exists(user) => (Outcome::HasAccount { mailed }, Some(user)),
+    };
+    if let Some(claim) = claim {
+        let language = user.map_or(Some(new.locale), |user| user.locale);
+        let writer = service.writer(language);
+        let mail = if matches!(outcome, Outcome::HasAccount { .. }) {
+            writer.account_exists(new.email)
         } else {
-            self.confirmation(email, now).await?
+            let url = links.confirm_sign_up(new.email).await?;
+            let now = accounts::clock::now();
+            writer.confirm(new.email, url, now, links.max_age)
         };
-        self.service
-            .mailer
-            .send_claimed(&self.service.users, email, claim, mail)
-            .await?;
-        Ok(outcome.counting("MailSent"))
+        service.mail(new.email, claim, mail).await?;
     }
-
-    async fn confirmation(&self, email: &EmailAddress, now: u64) -> Result<Mail, Unavailable> {
-        let url = self.service.links.confirm_sign_up(email).await?;
-        Ok(Mail::confirm(
-            &self.service.site,
-            &url,
-            now,
-            self.service.max_age,
-        ))
-    }
+    Ok(outcome)
 }

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
+use accounts::lambda;
+use accounts::links::keys::Use;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    accounts::lambda::run::<create_account::CreateAccount>().await
+    lambda::run(Use::Sign, |_| Ok(()), create_account::answer).await
 }

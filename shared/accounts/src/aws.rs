@@ -27,15 +27,14 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use url::Url;
 
-use crate::settings::{self, InvalidSetting};
+use crate::settings::{self, Environment, InvalidSetting};
 
-/// How long one try may take, and a call with its retries. The longest request makes four calls, which fits twice into a
-/// function's own time-out of 29 seconds.
+/// How long one attempt may take, and a call with its retries. `lambda::DEADLINE` bounds the whole request.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(3_500);
 
 /// The roots that AWS publishes for its endpoints (<https://www.amazontrust.com/repository/>): Amazon Root CA 1 to 4 and
-/// Starfield Services Root CA – G2. Parsing the system's hundred and fifty instead is nine tenths of a start.
+/// Starfield Services Root CA – G2. Parsing the system's 150 instead is 90 % of a start.
 const AMAZON_ROOTS: &str = include_str!("amazon-roots.pem");
 
 /// What every client of the SDK is made from: region, credentials, endpoints, trust, time-outs and retries.
@@ -43,9 +42,9 @@ const AMAZON_ROOTS: &str = include_str!("amazon-roots.pem");
 /// # Errors
 ///
 /// [`InvalidSetting`] names the variable that is missing or wrong.
-pub fn config() -> Result<SdkConfig, InvalidSetting> {
-    let region = region()?;
-    let trust = trust_store(&region)?;
+pub fn config(environment: &Environment) -> Result<SdkConfig, InvalidSetting> {
+    let region = region(environment)?;
+    let trust = trust_store(environment, &region)?;
     let tls = TlsContext::builder().with_trust_store(trust).build();
     let tls = tls.map_err(|_| InvalidSetting::new("AWS_CA_BUNDLE", CA_BUNDLE))?;
     // One connector for all clients: the SDK would make one for each set of time-outs and one more to see whether it can.
@@ -60,11 +59,11 @@ pub fn config() -> Result<SdkConfig, InvalidSetting> {
         .sleep_impl(TokioSleep::new())
         .build();
     let connector = SharedHttpConnector::new(connector);
-    let endpoint = settings::optional("AWS_ENDPOINT_URL", ENDPOINT, endpoint_url)?;
+    let endpoint = environment.optional("AWS_ENDPOINT_URL", ENDPOINT, endpoint_url)?;
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
-        .credentials_provider(SharedCredentialsProvider::new(credentials()?))
+        .credentials_provider(SharedCredentialsProvider::new(credentials(environment)?))
         .http_client(http_client_fn(move |_, _| connector.clone()))
         .sleep_impl(TokioSleep::new())
         .retry_config(
@@ -80,13 +79,15 @@ pub fn config() -> Result<SdkConfig, InvalidSetting> {
         )
         // What it protects from, the time-outs bound as well.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .service_config(ServiceEndpoints)
-        .use_fips(switch("AWS_USE_FIPS_ENDPOINT")?)
-        .use_dual_stack(switch("AWS_USE_DUALSTACK_ENDPOINT")?);
-    Ok(match endpoint.filter(|_| !ignores_configured_endpoints()) {
-        Some(endpoint) => config.endpoint_url(endpoint).build(),
-        None => config.build(),
-    })
+        .service_config(ServiceEndpoints::of(environment))
+        .use_fips(switch(environment, "AWS_USE_FIPS_ENDPOINT")?)
+        .use_dual_stack(switch(environment, "AWS_USE_DUALSTACK_ENDPOINT")?);
+    Ok(
+        match endpoint.filter(|_| !ignores_configured_endpoints(environment)) {
+            Some(endpoint) => config.endpoint_url(endpoint).build(),
+            None => config.build(),
+        },
+    )
 }
 
 const ENDPOINT: &str = "an http(s) URL";
@@ -108,7 +109,7 @@ impl Intercept for OpenConnection {
         _: &RuntimeComponents,
         state: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // Its answer is not one to the call that it was, which the SDK would take for a fault.
+        // The SDK cannot parse this response and would retry.
         state.interceptor_state().store_put(RetryConfig::disabled());
         let root = Url::parse(context.request().uri())?.join("/")?;
         *context.request_mut() = HttpRequest::get(root)?;
@@ -120,7 +121,7 @@ fn endpoint_url(url: &str) -> Option<String> {
     settings::web_url(url).map(|_| url.to_owned())
 }
 
-fn region() -> Result<String, InvalidSetting> {
+fn region(environment: &Environment) -> Result<String, InvalidSetting> {
     const EXPECTED: &str = "an AWS region, for example eu-central-1";
     let name = |value: &str| {
         value
@@ -128,48 +129,56 @@ fn region() -> Result<String, InvalidSetting> {
             .all(|b| b.is_ascii_alphanumeric() || b == b'-')
             .then(|| value.to_owned())
     };
-    match settings::optional("AWS_REGION", EXPECTED, name)? {
+    match environment.optional("AWS_REGION", EXPECTED, name)? {
         Some(region) => Ok(region),
-        None => settings::required("AWS_DEFAULT_REGION", EXPECTED, name)
+        None => environment
+            .required("AWS_DEFAULT_REGION", EXPECTED, name)
             .map_err(|_| InvalidSetting::new("AWS_REGION", EXPECTED)),
     }
 }
 
 /// Lambda puts the role's credentials into the environment, and ends the process before they do.
-fn credentials() -> Result<Credentials, InvalidSetting> {
+fn credentials(environment: &Environment) -> Result<Credentials, InvalidSetting> {
     let text = |value: &str| Some(value.to_owned());
-    let id = settings::required("AWS_ACCESS_KEY_ID", "an access key's id", text)?;
-    let secret = settings::required("AWS_SECRET_ACCESS_KEY", "an access key", text)?;
-    let token = settings::optional("AWS_SESSION_TOKEN", "a session token", text)?;
+    let id = environment.required("AWS_ACCESS_KEY_ID", "an access key's id", text)?;
+    let secret = environment.required("AWS_SECRET_ACCESS_KEY", "an access key", text)?;
+    let token = environment.optional("AWS_SESSION_TOKEN", "a session token", text)?;
     Ok(Credentials::new(id, secret, token, None, "environment"))
 }
 
-fn switch(variable: &'static str) -> Result<bool, InvalidSetting> {
+fn switch(environment: &Environment, variable: &'static str) -> Result<bool, InvalidSetting> {
     let parse = |value: &str| match value.to_ascii_lowercase().as_str() {
         "true" => Some(true),
         "false" => Some(false),
         _ => None,
     };
-    Ok(settings::optional(variable, "true or false", parse)?.unwrap_or(false))
+    Ok(environment
+        .optional(variable, "true or false", parse)?
+        .unwrap_or(false))
 }
 
-fn ignores_configured_endpoints() -> bool {
-    std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
-        .is_ok_and(|value| value.eq_ignore_ascii_case("true"))
+/// Whether any service is called at another endpoint than Amazon's own.
+pub fn has_configured_endpoints(environment: &Environment) -> bool {
+    let endpoints = environment.with_prefix("AWS_ENDPOINT_URL");
+    !ignores_configured_endpoints(environment) && endpoints.has_value_with_prefix("http")
+}
+
+fn ignores_configured_endpoints(environment: &Environment) -> bool {
+    environment
+        .get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Whom to believe: `AWS_CA_BUNDLE` alone if it is set; Amazon's own roots for Amazon's own endpoints; the system's roots
 /// for whatever else is configured, and for partitions whose certificates Amazon's published roots may not have signed.
-fn trust_store(region: &str) -> Result<TrustStore, InvalidSetting> {
-    if let Some(bundle) = settings::optional("AWS_CA_BUNDLE", CA_BUNDLE, read_ca_bundle)? {
+fn trust_store(environment: &Environment, region: &str) -> Result<TrustStore, InvalidSetting> {
+    if let Some(bundle) = environment.optional("AWS_CA_BUNDLE", CA_BUNDLE, read_ca_bundle)? {
         return Ok(bundle
             .into_iter()
             .fold(TrustStore::empty(), TrustStore::with_pem_certificate));
     }
-    let has_own_endpoints = std::env::vars_os().any(|(name, value)| {
-        let is_tls = value.to_string_lossy().starts_with("https:");
-        is_tls && name.to_string_lossy().starts_with("AWS_ENDPOINT_URL")
-    });
+    let endpoints = environment.with_prefix("AWS_ENDPOINT_URL");
+    let has_own_endpoints = endpoints.has_value_with_prefix("https:");
     let is_other_partition = ["cn-", "us-iso", "eu-iso", "eusc-"]
         .iter()
         .any(|prefix| region.starts_with(prefix));
@@ -199,23 +208,29 @@ fn read_ca_bundle(path: &str) -> Option<Vec<String>> {
 /// `AWS_ENDPOINT_URL_DYNAMODB` and its like
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>).
 #[derive(Debug)]
-struct ServiceEndpoints;
+struct ServiceEndpoints(Environment);
+
+impl ServiceEndpoints {
+    fn of(environment: &Environment) -> Self {
+        if ignores_configured_endpoints(environment) {
+            Self(Environment::default())
+        } else {
+            Self(environment.with_prefix("AWS_ENDPOINT_URL_"))
+        }
+    }
+}
 
 impl LoadServiceConfig for ServiceEndpoints {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        if ignores_configured_endpoints() {
-            return None;
-        }
         let service = key.service_id().to_ascii_uppercase().replace(' ', "_");
-        std::env::var(format!("{}_{service}", key.env()))
-            .ok()
-            .and_then(|url| endpoint_url(&url))
+        let url = self.0.get(&format!("{}_{service}", key.env()))?;
+        endpoint_url(url.to_str()?)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::sync::{Arc, Mutex};
 
     use aws_sdk_dynamodb::Client;
     use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
@@ -223,111 +238,90 @@ mod tests {
 
     use super::*;
 
-    /// Prints the URL that it is to call.
-    #[derive(Debug)]
-    struct Printer;
+    /// Notes the URL that it is to call.
+    #[derive(Debug, Clone, Default)]
+    struct Notes(Arc<Mutex<String>>);
 
-    impl HttpConnector for Printer {
+    impl HttpConnector for Notes {
         fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-            println!("called {}", request.uri());
+            request.uri().clone_into(&mut self.0.lock().unwrap());
             HttpConnectorFuture::ready(Err(ConnectorError::user("no network".into())))
         }
     }
 
-    #[tokio::test]
-    #[ignore = "a part of other tests, which run it with environments of their own"]
-    async fn print_the_url() {
-        let http = http_client_fn(|_, _| SharedHttpConnector::new(Printer));
-        let config = config().unwrap().into_builder().http_client(http).build();
+    /// The URL that a function calls `DynamoDB` at in an environment.
+    async fn url(variables: &[(&str, &str)]) -> String {
+        let credentials = [
+            ("AWS_ACCESS_KEY_ID", "id"),
+            ("AWS_SECRET_ACCESS_KEY", "key"),
+        ];
+        let environment = variables.iter().chain(&credentials);
+        let environment = environment.map(|(name, value)| (name.to_string(), value.to_string()));
+        let notes = Notes::default();
+        let connector = SharedHttpConnector::new(notes.clone());
+        let http = http_client_fn(move |_, _| connector.clone());
+        let config = config(&environment.collect()).unwrap();
+        let config = config.into_builder().http_client(http).build();
 
         let _ = Client::new(&config).list_tables().send().await;
+
+        let called = notes.0.lock().unwrap().clone();
+        called
     }
 
-    /// The URL that a function calls `DynamoDB` at in an environment.
-    fn url(environment: &[(&str, &str)]) -> String {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "aws::tests::print_the_url"])
-            .args(["--ignored", "--nocapture"])
-            .env_clear()
-            .envs([
-                ("AWS_ACCESS_KEY_ID", "id"),
-                ("AWS_SECRET_ACCESS_KEY", "key"),
-            ])
-            .envs(environment.iter().copied())
-            .output()
-            .unwrap();
-        let printed = String::from_utf8(output.stdout).unwrap();
-        let (_, url) = printed.split_once("called ").unwrap_or(("", &printed));
-        url.lines().next().unwrap_or_default().to_owned()
-    }
-
-    #[test]
-    fn endpoints_are_those_of_the_region_and_its_partition() {
-        for (region, expected) in [
-            (
-                "eu-central-1",
-                "https://dynamodb.eu-central-1.amazonaws.com/",
-            ),
-            (
-                "us-gov-west-1",
-                "https://dynamodb.us-gov-west-1.amazonaws.com/",
-            ),
-            (
-                "cn-north-1",
-                "https://dynamodb.cn-north-1.amazonaws.com.cn/",
-            ),
-            (
-                "us-iso-east-1",
-                "https://dynamodb.us-iso-east-1.c2s.ic.gov/",
-            ),
-            (
-                "eusc-de-east-1",
-                "https://dynamodb.eusc-de-east-1.amazonaws.eu/",
-            ),
+    #[tokio::test]
+    async fn endpoints_are_those_of_the_region_and_its_partition() {
+        for (region, host) in [
+            ("eu-central-1", "eu-central-1.amazonaws.com"),
+            ("us-gov-west-1", "us-gov-west-1.amazonaws.com"),
+            ("cn-north-1", "cn-north-1.amazonaws.com.cn"),
+            ("us-iso-east-1", "us-iso-east-1.c2s.ic.gov"),
+            ("eusc-de-east-1", "eusc-de-east-1.amazonaws.eu"),
         ] {
-            assert_eq!(url(&[("AWS_REGION", region)]), expected);
+            let expected = format!("https://dynamodb.{host}/");
+            assert_eq!(url(&[("AWS_REGION", region)]).await, expected);
         }
         assert_eq!(
-            url(&[("AWS_DEFAULT_REGION", "us-east-1")]),
+            url(&[("AWS_DEFAULT_REGION", "us-east-1")]).await,
             "https://dynamodb.us-east-1.amazonaws.com/"
         );
     }
 
-    #[test]
-    fn switches_choose_fips_and_dual_stack_endpoints() {
+    #[tokio::test]
+    async fn switches_choose_fips_and_dual_stack_endpoints() {
         let region = ("AWS_REGION", "us-east-1");
-        let (fips, dual_stack) = (
-            ("AWS_USE_FIPS_ENDPOINT", "true"),
-            ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
-        );
+        let fips = ("AWS_USE_FIPS_ENDPOINT", "true");
+        let dual_stack = ("AWS_USE_DUALSTACK_ENDPOINT", "true");
 
-        assert_eq!(
-            url(&[region, fips]),
-            "https://dynamodb-fips.us-east-1.amazonaws.com/"
-        );
-        assert_eq!(
-            url(&[region, dual_stack]),
-            "https://dynamodb.us-east-1.api.aws/"
-        );
-        assert_eq!(
-            url(&[region, fips, dual_stack]),
-            "https://dynamodb-fips.us-east-1.api.aws/"
-        );
+        for (switches, host) in [
+            (&[region, fips][..], "dynamodb-fips.us-east-1.amazonaws.com"),
+            (&[region, dual_stack], "dynamodb.us-east-1.api.aws"),
+            (
+                &[region, fips, dual_stack],
+                "dynamodb-fips.us-east-1.api.aws",
+            ),
+        ] {
+            assert_eq!(url(switches).await, format!("https://{host}/"));
+        }
     }
 
-    #[test]
-    fn endpoints_of_ones_own_come_first_unless_they_are_to_be_ignored() {
+    #[tokio::test]
+    async fn configured_endpoints_come_first_unless_they_are_to_be_ignored() {
         let region = ("AWS_REGION", "us-east-1");
         let all = ("AWS_ENDPOINT_URL", "https://aws.example.com");
         let one = ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000");
         let other = ("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:8001");
         let ignored = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
 
-        assert_eq!(url(&[region, all, other]), "https://aws.example.com/");
-        assert_eq!(url(&[region, all, one]), "http://127.0.0.1:8000/");
-        assert_eq!(
-            url(&[region, all, one, ignored]),
-            "https://dynamodb.us-east-1.amazonaws.com/"
-        );
+        for (endpoints, expected) in [
+            (&[region, all, other][..], "https://aws.example.com/"),
+            (&[region, all, one], "http://127.0.0.1:8000/"),
+            (
+                &[region, all, one, ignored],
+                "https://dynamodb.us-east-1.amazonaws.com/",
+            ),
+        ] {
+            assert_eq!(url(endpoints).await, expected);
+        }
     }
 }

@@ -1,29 +1,46 @@
 //! The time.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// Seconds since 1970, as tokens and the table count them.
-#[must_use]
 pub fn now() -> u64 {
     u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
 }
 
+/// The part of the present second that has passed, for jitter.
+pub(crate) fn nanosecond() -> u32 {
+    Timestamp::now().subsec_nanosecond().unsigned_abs()
+}
+
 /// RFC 3339, in UTC: `2026-11-23T06:00:00Z`.
-#[must_use]
 pub fn rfc3339(seconds: u64) -> String {
     timestamp(seconds).to_string()
 }
 
-/// For people: `23 November 2026, 06:00 UTC`.
-#[must_use]
-pub fn in_words(seconds: u64) -> String {
-    timestamp(seconds)
-        .strftime("%-d %B %Y, %H:%M UTC")
-        .to_string()
+/// A time's parts, as languages put them together.
+pub struct Date {
+    pub year: i16,
+    /// From 0.
+    pub month: usize,
+    pub day: i8,
+    /// Hours and minutes, in UTC: `06:00`.
+    pub time: String,
+}
+
+impl Date {
+    pub fn of(seconds: u64) -> Self {
+        let time = timestamp(seconds).to_zoned(TimeZone::UTC);
+        Self {
+            year: time.year(),
+            month: usize::try_from(time.month() - 1).unwrap_or(0),
+            day: time.day(),
+            time: time.strftime("%H:%M").to_string(),
+        }
+    }
 }
 
 /// The reverse of [`rfc3339`]; `None` for what is no such time.
-#[must_use]
 pub fn parse_rfc3339(text: &str) -> Option<u64> {
     text.parse::<Timestamp>()
         .ok()

@@ -1,86 +1,67 @@
 //! From Lambda's events to requests, and from answers to what Lambda sends back.
 
 use std::cell::Cell;
+use std::error::Error;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use lambda_http::http::{HeaderMap, Method, StatusCode};
 use lambda_http::lambda_runtime::{self, LambdaEvent};
-use lambda_http::{Error, service_fn};
-use serde::{Serialize, Serializer};
+use lambda_http::service_fn;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 
-use crate::log::{Level, Record};
+use crate::links::keys::Use;
+use crate::log::Record;
 use crate::outcome::Outcome;
 use crate::service::Service;
-use crate::web::answer::{Answer, Problem, Refusal};
+use crate::settings::{Environment, InvalidSetting};
+use crate::unavailable::Unavailable;
+use crate::web::answer::{Answer, Sent};
 use crate::web::event;
-use crate::web::request::{Request, Route};
+use crate::web::problem::{Problem, Refusal};
+use crate::web::request::{Payload, Request};
+use crate::web::route::Route;
 
-/// An answer, as every kind of API Gateway and function URLs read it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Reply {
-    status_code: u16,
-    #[serde(serialize_with = "as_text")]
-    headers: HeaderMap,
-    body: String,
-    is_base64_encoded: bool,
-}
+/// How long a request may take, whatever fails: half of what the template gives a function. Each call to AWS has time-outs of
+/// its own; this bounds their sum.
+pub const DEADLINE: Duration = Duration::from_secs(14);
 
 /// What an event came to.
 pub struct Exchange {
     request: Request,
-    /// The answer's status.
-    pub status: StatusCode,
-    /// Its headers, all of them.
-    pub headers: HeaderMap,
-    /// Its body.
-    pub body: String,
+    sent: Sent,
     outcome: Outcome,
 }
 
-/// One of the service's functions.
-pub trait Function: Sized {
-    /// Reads the settings and makes the clients.
-    ///
-    /// # Errors
-    ///
-    /// What keeps the function from starting, in one line that names the variable.
-    fn from_env() -> impl Future<Output = Result<Self, Box<dyn std::error::Error>>>;
-
-    /// What the function works with.
-    fn service(&self) -> &Service;
-
-    /// Answers a request for a route of the service; one of another function's is not found.
-    fn answer(
-        &self,
-        request: &Request,
-        route: &Route,
-    ) -> impl Future<Output = Result<Answer, Refusal>>;
-}
-
-/// A function's `main`: starts it, answers events until Lambda ends the process, and writes one line of log for each.
-/// No event makes it fail.
-pub async fn run<F: Function>() -> ExitCode {
+/// A function's `main`: starts it, answers events until Lambda ends the process, and writes one line of log for each. No event
+/// makes it fail. `settings` reads what only this function needs; `answer` answers a request for a route of the service, of
+/// which those of other functions are not found.
+pub async fn run<S>(
+    keys: Use,
+    settings: impl FnOnce(&Environment) -> Result<S, InvalidSetting>,
+    answer: impl AsyncFn(&Service, &S, &Request, &Route) -> Result<Answer, Refusal>,
+) -> ExitCode {
     // A panic's message can hold anything; its place cannot.
     std::panic::set_hook(Box::new(|panic| {
-        eprintln!(
-            "panicked at {}",
-            panic
-                .location()
-                .map(ToString::to_string)
-                .unwrap_or_default()
-        );
+        let place = panic.location().map(ToString::to_string);
+        eprintln!("panicked at {}", place.unwrap_or_default());
     }));
-    let result = match F::from_env().await {
-        Ok(function) => answer_events(&function)
+    let environment = Environment::of_process();
+    let started = async {
+        let settings = settings(&environment)?;
+        let service = Service::from_env(&environment, keys).await?;
+        Ok::<_, Box<dyn Error>>((service, settings))
+    };
+    let ended = match started.await {
+        Ok((service, settings)) => answer_events(&service, &settings, &answer)
             .await
             .map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
-    match result {
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(line) => {
             eprintln!("{line}");
@@ -89,14 +70,16 @@ pub async fn run<F: Function>() -> ExitCode {
     }
 }
 
-async fn answer_events<F: Function>(function: &F) -> Result<(), Error> {
-    let level = Level::from_env();
-    let cold = Cell::new(true);
-    let cold = &cold;
+async fn answer_events<S>(
+    service: &Service,
+    settings: &S,
+    answer: &impl AsyncFn(&Service, &S, &Request, &Route) -> Result<Answer, Refusal>,
+) -> Result<(), lambda_http::Error> {
+    let cold = &Cell::new(true);
     lambda_runtime::run(service_fn(
         move |event: LambdaEvent<Box<RawValue>>| async move {
             let start = Instant::now();
-            let exchange = answer_event(function, event.payload.get()).await;
+            let exchange = answer_event(service, settings, answer, event.payload.get()).await;
             let record = Record {
                 function: &event.context.env_config.function_name,
                 request_id: &event.context.request_id,
@@ -106,48 +89,65 @@ async fn answer_events<F: Function>(function: &F) -> Result<(), Error> {
                     .route
                     .as_ref()
                     .map_or("none", Route::pattern),
-                status: exchange.status.as_u16(),
+                status: exchange.sent.status.as_u16(),
                 duration: start.elapsed(),
                 cold: cold.replace(false),
                 timestamp: Timestamp::now().as_millisecond(),
                 outcome: &exchange.outcome,
             };
-            record.write(level);
-            Ok::<_, Error>(Reply {
-                status_code: exchange.status.as_u16(),
-                headers: exchange.headers,
-                body: exchange.body,
-                is_base64_encoded: false,
-            })
+            record.write(service.log_level);
+            Ok::<_, lambda_http::Error>(Reply(exchange))
         },
     ))
     .await
 }
 
 /// Answers one event, the text of a JSON value.
-pub async fn answer_event<F: Function>(function: &F, event: &str) -> Exchange {
-    let site = &function.service().site;
-    let request = event::read(event, site.base_path());
-    let answer = match &request {
-        Some(request) => answer_request(function, request).await,
-        None => Answer::problem_details(&Problem::UNREADABLE, Outcome::refused("event")),
+pub async fn answer_event<S>(
+    service: &Service,
+    settings: &S,
+    answer: &impl AsyncFn(&Service, &S, &Request, &Route) -> Result<Answer, Refusal>,
+    event: &str,
+) -> Exchange {
+    let site = &service.site;
+    let (request, answer) = match event::read(event, site.base_path(), site.language) {
+        Ok(request) => {
+            let answer = answer_request(service, settings, answer, &request).await;
+            (request, answer)
+        }
+        Err(payload) => {
+            let request = Request {
+                payload,
+                language: site.language,
+                ..Request::default()
+            };
+            let mut answer = Answer::problem_details(&request, site, Problem::Unreadable);
+            answer.outcome = Outcome::Refused("event");
+            (request, answer)
+        }
     };
-    let request = request.unwrap_or_default();
     let outcome = answer.outcome.clone();
-    let (status, headers, body) = answer.into_parts(&request, site);
+    let sent = answer.into_sent(&request, site, &service.policy);
     Exchange {
         request,
-        status,
-        headers,
-        body,
+        sent,
         outcome,
     }
 }
 
-async fn answer_request<F: Function>(function: &F, request: &Request) -> Answer {
-    let site = &function.service().site;
+async fn answer_request<S>(
+    service: &Service,
+    settings: &S,
+    answer: &impl AsyncFn(&Service, &S, &Request, &Route) -> Result<Answer, Refusal>,
+    request: &Request,
+) -> Answer {
+    let site = &service.site;
     let answer = match request.admit(site) {
-        Ok(route) => function.answer(request, route).await,
+        Ok(route) => {
+            let answer = answer(service, settings, request, route);
+            let late = |_| Err(Unavailable::new("request", "timeout").into());
+            timeout(DEADLINE, answer).await.unwrap_or_else(late)
+        }
         Err(refusal) => Err(refusal),
     };
     answer.unwrap_or_else(|refusal| Answer::refusal(request, site, &refusal))
@@ -161,10 +161,66 @@ fn known_method(method: &Method) -> &'static str {
         .unwrap_or("other")
 }
 
+impl Exchange {
+    pub fn status(&self) -> StatusCode {
+        self.sent.status
+    }
+
+    pub fn headers(&self) -> &HeaderMap {
+        &self.sent.headers
+    }
+
+    pub fn body(&self) -> &str {
+        &self.sent.body
+    }
+}
+
+/// An exchange as the reply to its event. A REST API takes a reply with `cookies` for malformed, and `cargo lambda watch` one of
+/// payload 2.0 without.
+struct Reply(Exchange);
+
+impl Serialize for Reply {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Exchange { request, sent, .. } = &self.0;
+        let mut reply = serializer.serialize_map(None)?;
+        reply.serialize_entry("statusCode", &sent.status.as_u16())?;
+        match request.payload {
+            Payload::V1 => reply.serialize_entry("multiValueHeaders", &MultiValueHeaders(sent))?,
+            Payload::V2 => {
+                reply.serialize_entry("headers", &Headers(sent))?;
+                reply.serialize_entry("cookies", &sent.cookie.iter().collect::<Vec<_>>())?;
+            }
+        }
+        reply.serialize_entry("body", &sent.body)?;
+        reply.serialize_entry("isBase64Encoded", &false)?;
+        reply.end()
+    }
+}
+
+struct Headers<'a>(&'a Sent);
+
+struct MultiValueHeaders<'a>(&'a Sent);
+
 /// Each of our headers has one value, and that is text.
-fn as_text<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
-    let headers = headers.iter();
-    serializer.collect_map(
-        headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default())),
-    )
+fn texts(sent: &Sent) -> impl Iterator<Item = (&str, &str)> {
+    let headers = sent.headers.iter();
+    headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
+}
+
+impl Serialize for Headers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(texts(self.0))
+    }
+}
+
+impl Serialize for MultiValueHeaders<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let cookie = self
+            .0
+            .cookie
+            .as_deref()
+            .map(|cookie| ("set-cookie", cookie));
+        let headers = texts(self.0).chain(cookie);
+        serializer.collect_map(headers.map(|(name, value)| (name, [value])))
+    }
 }

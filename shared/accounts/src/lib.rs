@@ -1,13 +1,11 @@
-//! Accounts with confirmed addresses: what the functions `create-account`, `confirm-email` and `change-email` share.
-//!
-//! From the outside in: `lambda` hands an event to [`web`], which finds the request in it and makes the answer;
-//! [`users`] keeps the users in `DynamoDB`; [`links`] signs what [`mail`] sends.
+#![doc = include_str!("../README.md")]
+#![expect(clippy::doc_markdown, reason = "the README is written for GitHub too")]
 
 pub mod aws;
+pub mod challenge;
 pub mod clock;
-pub mod email_address;
-pub mod guesses;
 pub mod lambda;
+pub mod limits;
 pub mod links;
 pub mod log;
 pub mod mail;
@@ -15,6 +13,8 @@ pub mod outcome;
 pub mod service;
 pub mod settings;
 pub mod site;
+mod table;
+pub mod texts;
 pub mod unavailable;
 pub mod users;
 pub mod web;

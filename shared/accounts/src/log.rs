@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::outcome::{Metric, Outcome};
+use crate::settings::Environment;
 
 /// The namespace of the metrics.
 const NAMESPACE: &str = "Accounts";
@@ -44,14 +45,10 @@ pub enum Level {
 }
 
 impl Level {
-    /// Reads `AWS_LAMBDA_LOG_LEVEL`. What it does not know is `INFO`, as is nothing.
-    #[must_use]
-    pub fn from_env() -> Self {
-        match std::env::var("AWS_LAMBDA_LOG_LEVEL")
-            .unwrap_or_default()
-            .to_ascii_uppercase()
-            .as_str()
-        {
+    /// Reads `AWS_LAMBDA_LOG_LEVEL`. Unknown or unset means `INFO`.
+    pub fn from_env(environment: &Environment) -> Self {
+        let level = environment.get("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default();
+        match level.to_string_lossy().to_ascii_uppercase().as_str() {
             "WARN" | "ERROR" => Self::Error,
             "FATAL" => Self::Fatal,
             _ => Self::Info,
@@ -72,7 +69,7 @@ impl Record<'_> {
     }
 
     fn level(&self) -> Level {
-        if self.outcome.failed {
+        if self.outcome.failed() {
             Level::Error
         } else {
             Level::Info
@@ -83,24 +80,25 @@ impl Record<'_> {
 impl Serialize for Record<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let outcome = self.outcome;
+        let metrics = outcome.metrics();
         let mut record = serializer.serialize_map(None)?;
-        record.serialize_entry("level", if self.outcome.failed { "ERROR" } else { "INFO" })?;
+        record.serialize_entry("level", if outcome.failed() { "ERROR" } else { "INFO" })?;
         record.serialize_entry("Function", self.function)?;
         record.serialize_entry("request_id", self.request_id)?;
         record.serialize_entry("method", self.method)?;
         record.serialize_entry("route", self.route)?;
         record.serialize_entry("status", &self.status)?;
-        record.serialize_entry("outcome", outcome.name)?;
-        if let Some(reason) = &outcome.reason {
-            record.serialize_entry("reason", reason)?;
+        record.serialize_entry("outcome", outcome.name())?;
+        if let Some(reason) = outcome.reason() {
+            record.serialize_entry("reason", &reason)?;
         }
         record.serialize_entry("duration_us", &self.duration.as_micros())?;
         record.serialize_entry("cold", &self.cold)?;
-        for (name, _, value) in &outcome.metrics {
-            record.serialize_entry(name, value)?;
+        for (metric, value) in &metrics {
+            record.serialize_entry(metric.name(), value)?;
         }
-        if !outcome.metrics.is_empty() {
-            record.serialize_entry("_aws", &Metadata::of(self.timestamp, &outcome.metrics))?;
+        if !metrics.is_empty() {
+            record.serialize_entry("_aws", &Metadata::of(self.timestamp, &metrics))?;
         }
         record.end()
     }
@@ -129,11 +127,12 @@ struct Definition {
 }
 
 impl Metadata {
-    fn of(timestamp: i64, metrics: &[Metric]) -> Self {
-        let metrics = metrics
-            .iter()
-            .map(|&(name, unit, _)| Definition { name, unit })
-            .collect();
+    fn of(timestamp: i64, metrics: &[(Metric, u64)]) -> Self {
+        let metrics = metrics.iter().map(|(metric, _)| Definition {
+            name: metric.name(),
+            unit: metric.unit(),
+        });
+        let metrics = metrics.collect();
         let directive = Directive {
             namespace: NAMESPACE,
             dimensions: [["Function"]],

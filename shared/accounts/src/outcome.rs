@@ -1,71 +1,181 @@
-//! What a request came to, for the log line and the metrics.
+//! What a request came to, for the log line and the metrics. Holds nothing of the person.
 
 use crate::unavailable::Unavailable;
 
-/// What a request came to. Holds nothing of the person: names, counts and durations only.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// A name that an operator can count.
-    pub name: &'static str,
-    /// More about it: why it was refused, which call failed.
-    pub reason: Option<String>,
-    /// Metrics that this request adds to: name, unit, value.
-    pub metrics: Vec<Metric>,
-    /// Whether the request failed for a reason on our side.
-    pub failed: bool,
+/// What a request came to: a name that an operator can count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    // A page, and nothing else.
+    Form,
+    CreatedPage,
+    ConfirmedPage,
+    PasswordPage,
+    /// A `HEAD` of a link that would have been followed.
+    Head,
+    Preflight,
+    // A sign-up.
+    SignedUp {
+        mailed: bool,
+    },
+    Repeated {
+        mailed: bool,
+    },
+    HasAccount {
+        mailed: bool,
+    },
+    // A link.
+    Confirmed {
+        /// Seconds since the link was made.
+        after: u64,
+        by_older_key: bool,
+    },
+    ConfirmedBefore,
+    FreshLink {
+        mailed: bool,
+    },
+    // A change of address.
+    ChangeAsked,
+    /// The new address has an account.
+    ChangeToTaken,
+    Changed,
+    ChangedBefore,
+    // A new password.
+    ResetAsked {
+        mailed: bool,
+    },
+    /// The address has no account.
+    ResetUnknown {
+        mailed: bool,
+    },
+    PasswordChanged,
+    // Not accepted.
+    /// Why: the name of a problem.
+    Refused(&'static str),
+    Unavailable(Unavailable),
 }
 
-/// A value for `CloudWatch`: name, unit, value.
-pub type Metric = (&'static str, &'static str, f64);
+/// A metric of CloudWatch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    SignedUp,
+    Confirmed,
+    ConfirmedAfter,
+    FallbackKey,
+    EmailChanged,
+    PasswordChanged,
+    MailSent,
+    MailFailed,
+    Refused,
+    NetworkLimited,
+    Unavailable,
+}
+
+impl Metric {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignedUp => "SignedUp",
+            Self::Confirmed => "Confirmed",
+            Self::ConfirmedAfter => "ConfirmedAfter",
+            Self::FallbackKey => "FallbackKey",
+            Self::EmailChanged => "EmailChanged",
+            Self::PasswordChanged => "PasswordChanged",
+            Self::MailSent => "MailSent",
+            Self::MailFailed => "MailFailed",
+            Self::Refused => "Refused",
+            Self::NetworkLimited => "NetworkLimited",
+            Self::Unavailable => "Unavailable",
+        }
+    }
+
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::ConfirmedAfter => "Seconds",
+            _ => "Count",
+        }
+    }
+}
 
 impl Outcome {
-    /// An outcome that no metric counts.
-    #[must_use]
-    pub fn named(name: &'static str) -> Self {
-        Self {
-            name,
-            reason: None,
-            metrics: Vec::new(),
-            failed: false,
+    /// The name in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Form => "form",
+            Self::CreatedPage => "created",
+            Self::ConfirmedPage => "confirmed-page",
+            Self::PasswordPage => "needs-password",
+            Self::Head => "head",
+            Self::Preflight => "preflight",
+            Self::SignedUp { .. } => "signed-up",
+            Self::Repeated { .. } => "repeated",
+            Self::HasAccount { .. } => "has-account",
+            Self::Confirmed { .. } => "confirmed",
+            Self::ConfirmedBefore => "confirmed-before",
+            Self::FreshLink { .. } => "fresh-link",
+            Self::ChangeAsked => "change-asked",
+            Self::ChangeToTaken => "change-to-taken",
+            Self::Changed => "changed",
+            Self::ChangedBefore => "changed-before",
+            Self::ResetAsked { .. } => "reset-asked",
+            Self::ResetUnknown { .. } => "reset-unknown",
+            Self::PasswordChanged => "password-changed",
+            Self::Refused(_) => "refused",
+            Self::Unavailable(_) => "unavailable",
         }
     }
 
-    /// A request that was not accepted, and why.
-    #[must_use]
-    pub fn refused(reason: &str) -> Self {
-        Self {
-            reason: Some(reason.to_owned()),
-            ..Self::named("refused")
+    /// More about it: why it was refused, which call failed.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Refused(reason) => Some((*reason).to_owned()),
+            Self::Unavailable(cause) => Some(cause.to_string()),
+            _ => None,
         }
-        .counting("Refused")
     }
 
-    /// A request that met a failure of a dependency.
-    #[must_use]
-    pub fn unavailable(cause: &Unavailable) -> Self {
-        let outcome = Self {
-            reason: Some(cause.to_string()),
-            failed: true,
-            ..Self::named("unavailable")
+    /// Whether the request failed for a reason on our side.
+    pub fn failed(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+
+    /// The metrics that this request adds to, each with its value.
+    pub fn metrics(&self) -> Vec<(Metric, u64)> {
+        let mut metrics = match self {
+            Self::SignedUp { .. } => vec![(Metric::SignedUp, 1)],
+            Self::Confirmed {
+                after,
+                by_older_key,
+            } => {
+                let mut metrics = vec![(Metric::Confirmed, 1), (Metric::ConfirmedAfter, *after)];
+                metrics.extend(by_older_key.then_some((Metric::FallbackKey, 1)));
+                metrics
+            }
+            Self::Changed => vec![(Metric::EmailChanged, 1)],
+            Self::PasswordChanged => vec![(Metric::PasswordChanged, 1)],
+            Self::Refused("network-limit") => {
+                vec![(Metric::Refused, 1), (Metric::NetworkLimited, 1)]
+            }
+            Self::Refused(_) => vec![(Metric::Refused, 1)],
+            Self::Unavailable(cause) if cause.operation() == "SendEmail" => {
+                vec![(Metric::Unavailable, 1), (Metric::MailFailed, 1)]
+            }
+            Self::Unavailable(_) => vec![(Metric::Unavailable, 1)],
+            _ => Vec::new(),
         };
-        let outcome = outcome.counting("Unavailable");
-        if cause.operation() == "SendEmail" {
-            outcome.counting("MailFailed")
-        } else {
-            outcome
+        metrics.extend((self.mails() > 0).then_some((Metric::MailSent, self.mails())));
+        metrics
+    }
+
+    fn mails(&self) -> u64 {
+        match self {
+            Self::SignedUp { mailed }
+            | Self::Repeated { mailed }
+            | Self::HasAccount { mailed }
+            | Self::FreshLink { mailed }
+            | Self::ResetAsked { mailed }
+            | Self::ResetUnknown { mailed } => u64::from(*mailed),
+            Self::ChangeAsked | Self::ChangeToTaken => 2,
+            Self::Changed | Self::PasswordChanged => 1,
+            _ => 0,
         }
-    }
-
-    /// Adds one to a metric.
-    #[must_use]
-    pub fn counting(self, metric: &'static str) -> Self {
-        self.measuring(metric, "Count", 1.0)
-    }
-
-    /// Adds a value to a metric.
-    #[must_use]
-    pub fn measuring(mut self, metric: &'static str, unit: &'static str, value: f64) -> Self {
-        self.metrics.push((metric, unit, value));
-        self
     }
 }

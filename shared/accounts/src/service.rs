@@ -1,44 +1,69 @@
 //! What each of the functions works with.
 
 use std::error::Error;
+use std::sync::Arc;
+
+use addresses::EmailAddress;
 
 use crate::aws;
-use crate::links::keys::{KeySource, Use};
+use crate::challenge::{Challenge, ChallengeSettings};
+use crate::limits::attempts;
+use crate::limits::requests::retry_after;
+use crate::limits::{Limits, LimitsSettings, MailClaim};
+use crate::links::keys::{KeySource, KeyStore, Use};
 use crate::links::{self, Links};
+use crate::log::Level;
 use crate::mail::mailer::Mailer;
+use crate::mail::mails::{Mail, Writer};
 use crate::mail::sender::Sender;
+use crate::settings::Environment;
 use crate::site::Site;
+use crate::texts::Language;
+use crate::unavailable::Unavailable;
 use crate::users::Users;
+use crate::users::user::User;
+use crate::web::client::{Clients, Network};
+use crate::web::form::Field;
+use crate::web::policy::content_security_policy;
+use crate::web::problem::{Cause, FieldError, Problem, Refusal};
+use crate::web::request::Request;
 
-/// The site, and the clients, made once at start.
+/// The settings and the clients, made once at start.
 pub struct Service {
-    /// The public face.
     pub site: Site,
-    /// The table.
     pub users: Users,
-    /// The signer of links.
+    pub limits: Limits,
     pub links: Links,
-    /// SES.
     pub mailer: Mailer,
-    /// Seconds that a link lives.
-    pub max_age: u64,
+    pub(crate) policy: String,
+    pub(crate) log_level: Level,
+    clients: Clients,
+    challenge: Option<Challenge>,
+}
+
+/// An attempt at a password.
+pub struct Attempt {
+    /// Whether it counts: there were not too many.
+    pub allowed: bool,
+    /// The account as it is.
+    pub user: Option<User>,
 }
 
 impl Service {
     /// Reads the settings, all before the first call to AWS, which fetches the keys. The connections that the first request
-    /// needs are opened meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// What keeps the function from starting, in one line that names the variable.
-    pub async fn from_env(keys: Use) -> Result<Self, Box<dyn Error>> {
-        let config = aws::config()?;
-        let sender = Sender::from_env()?;
-        let site = Site::from_env(&sender)?;
-        let max_age = links::max_age_from_env()?;
-        let users = Users::from_env(&config, max_age)?;
-        let mailer = Mailer::from_env(&config, &sender)?;
-        let source = KeySource::from_env(&config, keys)?;
+    /// needs are opened meanwhile. An error is one line that names the variable.
+    pub async fn from_env(environment: &Environment, keys: Use) -> Result<Self, Box<dyn Error>> {
+        let config = aws::config(environment)?;
+        let sender = Sender::from_env(environment)?;
+        let challenge = ChallengeSettings::from_env(environment)?;
+        let widget = challenge.as_ref().map(|challenge| challenge.widget.clone());
+        let site = Site::from_env(environment, sender.address(), widget)?;
+        let clients = Clients::from_env(environment)?;
+        let mailer = Mailer::from_env(environment, &config, &sender)?;
+        let max_age = links::max_age(environment)?;
+        let users = Users::from_env(environment, &config, max_age)?;
+        let limits = LimitsSettings::from_env(environment, &config)?;
+        let source = KeySource::from_env(environment, &config, keys)?;
         if matches!(source, KeySource::SecretsManager(_)) {
             // Not waited for: a start neither fails nor takes longer for a connection.
             tokio::spawn(users.open_connection());
@@ -47,13 +72,126 @@ impl Service {
                 tokio::spawn(mailer.open_connection());
             }
         }
-        let links = Links::fetch_keys(source, &site, max_age).await?;
+        let keys = Arc::new(KeyStore::fetch(source).await?);
+        let challenge = match challenge {
+            Some(challenge) => Some(challenge.fetch_secret(&config).await?),
+            None => None,
+        };
         Ok(Self {
+            policy: content_security_policy(&site),
+            log_level: Level::from_env(environment),
+            limits: limits.with_keys(Arc::clone(&keys)),
+            links: Links::new(&site, max_age, keys),
             site,
             users,
-            links,
             mailer,
-            max_age,
+            clients,
+            challenge,
         })
+    }
+
+    /// The network of the client.
+    pub fn network(&self, request: &Request) -> Network {
+        self.clients.network(request)
+    }
+
+    /// Counts a request that may cause a mail or a password's hash. A team's own backend has no limit.
+    pub async fn admit(&self, request: &Request) -> Result<(), Refusal> {
+        if self.clients.is_trusted(request)
+            || self.limits.claim_request(&self.network(request)).await?
+        {
+            return Ok(());
+        }
+        Err(Refusal::Later(Problem::TooManyRequests, retry_after()))
+    }
+
+    /// Counts an attempt at the password of the account with this address, and reads the account.
+    pub async fn attempt(
+        &self,
+        account: &EmailAddress,
+        request: &Request,
+    ) -> Result<Attempt, Unavailable> {
+        let network = self.network(request);
+        let (allowed, is_known, user, digest) = tokio::try_join!(
+            self.limits.claim_attempt_from(account, &network),
+            self.limits.is_known(account, &network),
+            self.users.find(account),
+            async { Ok(self.limits.digest(&network).await) },
+        )?;
+        let was_confirmed_here = user.as_ref().is_some_and(|user| {
+            user.confirmed_from.as_ref() == Some(&digest)
+                && user.confirmed_at.is_some_and(attempts::is_recent)
+        });
+        let allowed = allowed
+            && (is_known
+                || was_confirmed_here
+                || self.limits.claim_attempt_from_unknown(account).await?);
+        Ok(Attempt { allowed, user })
+    }
+
+    /// Whether the client has passed the challenge, if there is one.
+    pub async fn check_challenge(
+        &self,
+        request: &Request,
+        response: &Field,
+    ) -> Result<(), FieldError> {
+        let Some(challenge) = &self.challenge else {
+            return Ok(());
+        };
+        if self.clients.is_trusted(request) {
+            return Ok(());
+        }
+        let failed = FieldError {
+            field: "challenge",
+            cause: Cause::Challenge,
+        };
+        let response = response.text().ok().filter(|text| !text.is_empty());
+        let response = response.ok_or(failed)?;
+        let client = self.clients.address(request);
+        if challenge.is_passed(response, client).await {
+            Ok(())
+        } else {
+            Err(failed)
+        }
+    }
+
+    /// Writes mails in `language`, or else in that of the service.
+    pub fn writer(&self, language: Option<Language>) -> Writer<'_> {
+        Writer {
+            site: &self.site,
+            language: language.unwrap_or(self.site.language),
+        }
+    }
+
+    /// Sends the mail that `claim` gives the right to; if that fails, gives the right back.
+    pub async fn mail(
+        &self,
+        to: &EmailAddress,
+        claim: MailClaim,
+        mail: Mail,
+    ) -> Result<(), Unavailable> {
+        let sent = self.mailer.send(to, mail).await;
+        if sent.is_err() {
+            // If this fails too, the address waits for the cooldown; the cause to report is the first.
+            let _ = self.limits.lift(claim).await;
+        }
+        sent
+    }
+
+    /// Sends the notice of what the link with this token is about to do, once for each link.
+    pub async fn notify(
+        &self,
+        token: &str,
+        to: &EmailAddress,
+        notice: impl FnOnce() -> Mail,
+    ) -> Result<(), Unavailable> {
+        let Some(claim) = self.limits.claim_notice(token).await? else {
+            return Ok(());
+        };
+        if let Err(cause) = self.mailer.send_notice(to, notice()).await {
+            let _ = self.limits.notice_failed(claim).await;
+            return Err(cause);
+        }
+        self.limits.notice_sent(claim).await
     }
 }

@@ -1,5 +1,7 @@
 //! Environment variables, read once at start.
 
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 use url::{Host, Url};
@@ -31,59 +33,111 @@ impl fmt::Display for InvalidSetting {
 
 impl std::error::Error for InvalidSetting {}
 
-/// Reads a variable that need not be there; an empty one, as a template's empty parameter makes it, counts as absent.
-///
-/// # Errors
-///
-/// [`InvalidSetting`] if it is there and `parse` gives nothing for it.
-pub fn optional<T>(
-    variable: &'static str,
-    expected: &'static str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Result<Option<T>, InvalidSetting> {
-    let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
-        return Ok(None);
-    };
-    let parsed = value.to_str().and_then(parse);
-    parsed
-        .map(Some)
-        .ok_or(InvalidSetting { variable, expected })
+/// The environment variables that a function starts with: the process' own, or a test's.
+#[derive(Clone, Default)]
+pub struct Environment(HashMap<OsString, OsString>);
+
+impl Environment {
+    pub fn of_process() -> Self {
+        Self(std::env::vars_os().collect())
+    }
+
+    /// A variable's text. An empty one, as a template's empty parameter makes it, counts as absent.
+    pub fn get(&self, variable: &str) -> Option<&OsStr> {
+        self.0
+            .get(OsStr::new(variable))
+            .map(OsString::as_os_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The variables whose name begins with `prefix`.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &str) -> Self {
+        let begins = |name: &OsString| name.to_string_lossy().starts_with(prefix);
+        let chosen = self.0.iter().filter(|(name, _)| begins(name));
+        Self(
+            chosen
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    }
+
+    /// Whether a variable's value begins with `prefix`.
+    pub fn has_value_with_prefix(&self, prefix: &str) -> bool {
+        self.0
+            .values()
+            .any(|value| value.to_string_lossy().starts_with(prefix))
+    }
+
+    /// Reads a variable that may be absent; `expected` is a noun phrase for the error.
+    pub fn optional<T>(
+        &self,
+        variable: &'static str,
+        expected: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, InvalidSetting> {
+        let Some(value) = self.get(variable) else {
+            return Ok(None);
+        };
+        let parsed = value.to_str().and_then(parse);
+        parsed
+            .map(Some)
+            .ok_or(InvalidSetting { variable, expected })
+    }
+
+    /// Reads a variable that must be there.
+    pub fn required<T>(
+        &self,
+        variable: &'static str,
+        expected: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, InvalidSetting> {
+        self.optional(variable, expected, parse)?
+            .ok_or(InvalidSetting { variable, expected })
+    }
+
+    /// Reads a whole number within `bounds`.
+    pub fn number(
+        &self,
+        variable: &'static str,
+        expected: &'static str,
+        bounds: std::ops::RangeInclusive<u64>,
+        default: u64,
+    ) -> Result<u64, InvalidSetting> {
+        let parse = |value: &str| value.parse().ok().filter(|number| bounds.contains(number));
+        Ok(self.optional(variable, expected, parse)?.unwrap_or(default))
+    }
 }
 
-/// Reads a variable that must be there.
-///
-/// # Errors
-///
-/// [`InvalidSetting`] if it is absent or empty, or if `parse` gives nothing for it.
-pub fn required<T>(
-    variable: &'static str,
-    expected: &'static str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Result<T, InvalidSetting> {
-    optional(variable, expected, parse)?.ok_or(InvalidSetting { variable, expected })
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(variables: [(&str, &str); N]) -> Self {
+        Self(
+            variables
+                .map(|(name, value)| (name.into(), value.into()))
+                .into(),
+        )
+    }
 }
 
-/// Reads a whole number of seconds.
-///
-/// # Errors
-///
-/// [`InvalidSetting`] if it is not a whole number within `bounds`.
-pub fn seconds(
-    variable: &'static str,
-    expected: &'static str,
-    bounds: std::ops::RangeInclusive<u64>,
-    default: u64,
-) -> Result<u64, InvalidSetting> {
-    let number = |value: &str| {
-        value
-            .parse()
-            .ok()
-            .filter(|seconds| bounds.contains(seconds))
-    };
-    Ok(optional(variable, expected, number)?.unwrap_or(default))
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        let variables = variables.into_iter();
+        Self(
+            variables
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
+    }
 }
 
-/// An absolute `http` or `https` URL that names a host, which a pattern with `*` does not, and holds no credentials.
+/// Shows no value: some are secrets.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment(..)")
+    }
+}
+
+/// An absolute `http` or `https` URL that has a concrete host (no `*`) and no credentials.
 #[must_use]
 pub fn web_url(value: &str) -> Option<Url> {
     let url = Url::parse(value).ok()?;

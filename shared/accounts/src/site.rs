@@ -1,11 +1,13 @@
 //! What the service is called and where it stands on the web.
 
-use crate::email_address::EmailAddress;
-use crate::mail::sender::Sender;
-use crate::settings::{self, InvalidSetting};
+use addresses::EmailAddress;
+use url::Url;
 
-/// The public face of the service, from `BASE_URL`, `APP_NAME`, `SUPPORT_EMAIL`, `INDEX_URL`, `SIGN_IN_URL` and
-/// `ALLOWED_ORIGINS`. Nothing of it is ever taken from a request.
+use crate::challenge::Widget;
+use crate::settings::{self, Environment, InvalidSetting};
+use crate::texts::Language;
+
+/// The public face of the service. Nothing of it is ever taken from a request.
 #[derive(Clone)]
 pub struct Site {
     /// Shown in pages and mails.
@@ -16,23 +18,34 @@ pub struct Site {
     pub index_url: String,
     /// Where a browser goes once its address is confirmed.
     pub sign_in_url: String,
+    /// The language of whoever asks for none of ours.
+    pub language: Language,
+    /// The colour of buttons: `#rrggbb`.
+    pub accent_color: String,
+    /// An image above pages and mails.
+    pub logo_url: Option<Url>,
+    /// The challenge in forms.
+    pub widget: Option<Widget>,
     base_url: String,
     base_path: String,
     origin: String,
     allowed_origins: Vec<String>,
-    content_security_policy: String,
 }
 
 impl Site {
-    /// Reads the settings; `sender` gives the default of `SUPPORT_EMAIL`.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidSetting`] names the variable that is missing or wrong.
-    pub fn from_env(sender: &Sender) -> Result<Self, InvalidSetting> {
+    /// Reads `BASE_URL`, `APP_NAME`, `SUPPORT_EMAIL` (by default the `sender`), `INDEX_URL`, `SIGN_IN_URL`, `ALLOWED_ORIGINS`,
+    /// `LANGUAGE`, `ACCENT_COLOR` and `LOGO_URL`.
+    pub fn from_env(
+        environment: &Environment,
+        sender: &str,
+        widget: Option<Widget>,
+    ) -> Result<Self, InvalidSetting> {
         const BASE_URL: &str =
             "the public http(s) origin of the links, perhaps with a path: https://myapp.com";
-        let base = settings::required("BASE_URL", BASE_URL, |value| {
+        const COLOR: &str =
+            "a colour as #rrggbb on which white text has a contrast of 4.5:1 or more";
+        const LANGUAGE: &str = "a language of the service: en, or another that its texts are in";
+        let base = environment.required("BASE_URL", BASE_URL, |value| {
             settings::web_url(value).filter(|url| url.query().is_none() && url.fragment().is_none())
         })?;
         let host = base.host_str().unwrap_or_default().to_owned();
@@ -41,61 +54,60 @@ impl Site {
         let base_url = format!("{origin}{base_path}");
 
         let page = |variable, path| {
-            let url = settings::optional(variable, "an absolute http(s) URL", settings::web_url)?;
+            let url =
+                environment.optional(variable, "an absolute http(s) URL", settings::web_url)?;
             Ok(url.map_or_else(|| format!("{base_url}{path}"), String::from))
         };
-        let index_url = page("INDEX_URL", "/accounts/created")?;
-        let sign_in_url = page("SIGN_IN_URL", "/accounts/confirmed")?;
-        let content_security_policy = content_security_policy([&index_url, &sign_in_url]);
-
         let address = |value: &str| {
-            EmailAddress::parse(value)
-                .ok()
-                .map(|_| value.trim().to_owned())
+            let parsed = EmailAddress::parse(value).ok();
+            parsed.map(|_| value.trim().to_owned())
         };
+        let app_name =
+            environment.optional("APP_NAME", "one line of text", settings::plain_text)?;
+        let support = environment.optional("SUPPORT_EMAIL", "a mail address", address)?;
+        let accent_color = environment.optional("ACCENT_COLOR", COLOR, accent_color)?;
+        let logo = |value: &str| settings::web_url(value).filter(|url| url.scheme() == "https");
         Ok(Self {
-            app_name: settings::optional("APP_NAME", "one line of text", settings::plain_text)?
-                .unwrap_or(host),
-            support_email: settings::optional("SUPPORT_EMAIL", "a mail address", address)?
-                .unwrap_or_else(|| sender.address().to_owned()),
-            allowed_origins: allowed_origins()?,
-            index_url,
-            sign_in_url,
+            app_name: app_name.unwrap_or(host),
+            support_email: support.unwrap_or_else(|| sender.to_owned()),
+            index_url: page("INDEX_URL", "/accounts/created")?,
+            sign_in_url: page("SIGN_IN_URL", "/accounts/confirmed")?,
+            allowed_origins: allowed_origins(environment)?,
+            language: environment
+                .optional("LANGUAGE", LANGUAGE, Language::from_tag)?
+                .unwrap_or_default(),
+            accent_color: accent_color.unwrap_or_else(|| "#1d4ed8".to_owned()),
+            logo_url: environment.optional("LOGO_URL", "an https URL of an image", logo)?,
+            widget,
             base_url,
             base_path,
             origin,
-            content_security_policy,
         })
     }
 
+    /// Whether the service is reached by TLS.
+    pub fn is_secure(&self) -> bool {
+        self.origin.starts_with("https:")
+    }
+
     /// The public URL of a path of ours, which begins with a slash.
-    #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base_url)
     }
 
     /// The path of `BASE_URL`: empty, or with a slash before and none after it.
-    #[must_use]
     pub fn base_path(&self) -> &str {
         &self.base_path
     }
 
     /// Whether `origin` is the one that `BASE_URL` names.
-    #[must_use]
     pub fn is_own_origin(&self, origin: &str) -> bool {
         origin == self.origin
     }
 
     /// Whether `origin` is in `ALLOWED_ORIGINS`.
-    #[must_use]
     pub fn allows_origin(&self, origin: &str) -> bool {
         self.allowed_origins.iter().any(|allowed| allowed == origin)
-    }
-
-    /// The policy of every page (CSP Level 3).
-    #[must_use]
-    pub fn content_security_policy(&self) -> &str {
-        &self.content_security_policy
     }
 }
 
@@ -109,7 +121,10 @@ impl Site {
         Self {
             app_name: "My <App>".to_owned(),
             support_email: "support@myapp.com".to_owned(),
-            content_security_policy: content_security_policy([&index_url, &sign_in_url]),
+            language: Language::En,
+            accent_color: "#1d4ed8".to_owned(),
+            logo_url: None,
+            widget: None,
             index_url,
             sign_in_url,
             base_url: "https://myapp.com".to_owned(),
@@ -120,10 +135,10 @@ impl Site {
     }
 }
 
-fn allowed_origins() -> Result<Vec<String>, InvalidSetting> {
+fn allowed_origins(environment: &Environment) -> Result<Vec<String>, InvalidSetting> {
     const EXPECTED: &str =
         "origins, comma-separated: https://www.myapp.com,https://admin.myapp.com";
-    let origins = settings::optional("ALLOWED_ORIGINS", EXPECTED, |value| {
+    let origins = environment.optional("ALLOWED_ORIGINS", EXPECTED, |value| {
         value
             .split(',')
             .map(|origin| parse_origin(origin.trim()))
@@ -139,23 +154,44 @@ fn parse_origin(text: &str) -> Option<String> {
     is_bare.then(|| url.origin().ascii_serialization())
 }
 
-/// Browsers apply `form-action` to the redirect that answers a form, so the pages it leads to are listed.
-fn content_security_policy(targets: [&String; 2]) -> String {
-    use crate::web::pages::STYLE_HASH;
-    let mut policy = format!(
-        "default-src 'none'; style-src '{STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
-    );
-    let mut listed = Vec::new();
-    for origin in targets
-        .into_iter()
-        .filter_map(|url| settings::web_url(url))
-        .map(|url| url.origin().ascii_serialization())
-    {
-        if !listed.contains(&origin) {
-            policy.push(' ');
-            policy.push_str(&origin);
-            listed.push(origin);
+/// `#rrggbb` in lower case, if white text on it can be read (WCAG 2.2, 1.4.3).
+fn accent_color(value: &str) -> Option<String> {
+    let digits = value.strip_prefix('#')?;
+    if digits.len() != 6 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let color = u32::from_str_radix(digits, 16).ok()?;
+    let luminance: f64 = [(16, 0.2126), (8, 0.7152), (0, 0.0722)]
+        .iter()
+        .map(|(shift, weight)| weight * linear(color >> shift & 0xff))
+        .sum();
+    let contrast = 1.05 / (luminance + 0.05);
+    (contrast >= 4.5).then(|| value.to_ascii_lowercase())
+}
+
+/// A channel of sRGB, 0 to 255, as light.
+fn linear(channel: u32) -> f64 {
+    let channel = f64::from(channel) / 255.0;
+    if channel <= 0.040_45 {
+        channel / 12.92
+    } else {
+        ((channel + 0.055) / 1.055).powf(2.4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn white_text_can_be_read_on_an_accent_color() {
+        for good in ["#1d4ed8", "#000000", "#B91C1C", "#767676"] {
+            assert_eq!(accent_color(good), Some(good.to_ascii_lowercase()));
+        }
+        for bad in [
+            "#ffffff", "#777777", "#60a5fa", "1d4ed8", "#1d4", "#1d4ed8;", "red", "#+d4ed8",
+        ] {
+            assert_eq!(accent_color(bad), None, "{bad}");
         }
     }
-    policy
 }

@@ -30,6 +30,11 @@ impl Unavailable {
         self.operation
     }
 
+    /// Why it failed.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// What an SDK call came to, by the kind of failure and AWS' name of the error.
     #[must_use]
     pub fn from_sdk<E: ProvideErrorMetadata, R>(

@@ -33,6 +33,7 @@
 //!
 //! A local part of another case is another mailbox by RFC 5321, but at no provider that people use; so it is made lower
 //! case. Dots and `+tags` are kept: what they mean differs from provider to provider.
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 
 mod email_address;
 

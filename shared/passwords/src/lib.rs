@@ -25,8 +25,10 @@
 //!
 //! The bounds are [`MAX_MEMORY_KIB`] and [`MAX_WORK_KIB`]: a stored hash cannot exhaust the process's memory or keep it
 //! busy for seconds. The defaults of argon2-cffi, passlib and PHP, and each of OWASP's choices, are within them.
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 
 mod hash;
+mod normalisation;
 mod password;
 
 pub use hash::{HashError, MAX_MEMORY_KIB, MAX_WORK_KIB, PasswordHash, is_password_of};

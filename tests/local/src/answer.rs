@@ -22,6 +22,9 @@ impl Answer {
     ///
     /// What API Gateway would call a malformed answer and turn into a `500`.
     pub fn read(answer: &Value, payload_2: bool) -> Result<Self, &'static str> {
+        if !payload_2 && answer.get("cookies").is_some() {
+            return Err("payload 1.0 has no cookies");
+        }
         let Some(status) = answer.get("statusCode") else {
             return if payload_2 {
                 Ok(Self::bare(answer))
@@ -83,6 +86,12 @@ impl Answer {
             .iter()
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The cookie that it sets, as a browser sends it back: `name=value`.
+    #[must_use]
+    pub fn cookie(&self) -> Option<&str> {
+        self.header("set-cookie")?.split(';').next()
     }
 
     /// The body as text, what is not UTF-8 replaced.
@@ -209,6 +218,14 @@ mod tests {
             r#"{"hello":"world"}"#
         );
         assert!(Answer::read(&bare, false).is_err());
+    }
+
+    #[test]
+    fn cookies_are_malformed_in_payload_1() {
+        let answer = json!({ "statusCode": 200, "headers": {}, "cookies": [] });
+
+        assert!(Answer::read(&answer, true).is_ok());
+        assert!(Answer::read(&answer, false).is_err());
     }
 
     #[test]

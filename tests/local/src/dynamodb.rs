@@ -1,4 +1,4 @@
-//! A `DynamoDB`-compatible store with the users table.
+//! A `DynamoDB`-compatible store with the tables of users and of limits.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,6 +13,9 @@ use crate::Error;
 /// The name of the users table.
 pub const USERS_TABLE: &str = "users";
 
+/// The name of the limits' table.
+pub const LIMITS_TABLE: &str = "limits";
+
 /// The store, which is served as long as the runtime lives.
 #[derive(Clone)]
 pub struct Store {
@@ -21,7 +24,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Serves a store on `listener`, in memory or in the file `data`, and creates the users table in it.
+    /// Serves a store on `listener`, in memory or in the file `data`, and creates the tables in it.
     ///
     /// # Errors
     ///
@@ -31,7 +34,8 @@ impl Store {
             Some(path) => Database::new(path.to_str().ok_or("the store's path is not UTF-8")?)?,
             None => Database::memory()?,
         };
-        create_users_table(&database)?;
+        create_table(&database, USERS_TABLE, "email")?;
+        create_table(&database, LIMITS_TABLE, "limit")?;
         let address = listener.local_addr()?;
         tokio::spawn(dynoxide::server::serve_with_shutdown(
             listener,
@@ -47,7 +51,7 @@ impl Store {
         self.address
     }
 
-    /// The row of `email` in `DynamoDB`'s JSON (`{"email": {"S": …}, …}`), read past the network.
+    /// The user's row of `email` in `DynamoDB`'s JSON (`{"email": {"S": …}, …}`), read past the network.
     ///
     /// # Errors
     ///
@@ -58,28 +62,31 @@ impl Store {
         Ok(answer.get("Item").cloned())
     }
 
-    /// All rows.
+    /// All users' rows.
     ///
     /// # Errors
     ///
     /// A failure of the store.
     pub fn items(&self) -> Result<Vec<Value>, Error> {
+        self.items_of(USERS_TABLE)
+    }
+
+    /// All items of a table.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub fn items_of(&self, table: &str) -> Result<Vec<Value>, Error> {
         let mut items = Vec::new();
         let mut from = Value::Null;
         loop {
-            let mut request = json!({ "TableName": USERS_TABLE, "ConsistentRead": true });
+            let mut request = json!({ "TableName": table, "ConsistentRead": true });
             if let (Some(request), false) = (request.as_object_mut(), from.is_null()) {
                 request.insert("ExclusiveStartKey".to_owned(), from);
             }
             let answer = serde_json::to_value(self.database.scan(read(request)?)?)?;
-            items.extend(
-                answer
-                    .get("Items")
-                    .and_then(Value::as_array)
-                    .into_iter()
-                    .flatten()
-                    .cloned(),
-            );
+            let page = answer.get("Items").and_then(Value::as_array);
+            items.extend(page.into_iter().flatten().cloned());
             from = answer.get("LastEvaluatedKey").cloned().unwrap_or_default();
             if from.is_null() {
                 return Ok(items);
@@ -87,26 +94,43 @@ impl Store {
         }
     }
 
-    /// Writes a row, given in `DynamoDB`'s JSON.
+    /// Writes a user's row, given in `DynamoDB`'s JSON.
     ///
     /// # Errors
     ///
     /// An item that is none, or a failure of the store.
     pub fn put(&self, item: &Value) -> Result<(), Error> {
-        self.database
-            .put_item(read(json!({ "TableName": USERS_TABLE, "Item": item }))?)?;
+        self.put_into(USERS_TABLE, item)
+    }
+
+    /// Writes an item of a table, given in `DynamoDB`'s JSON.
+    ///
+    /// # Errors
+    ///
+    /// An item that is none, or a failure of the store.
+    pub fn put_into(&self, table: &str, item: &Value) -> Result<(), Error> {
+        let put = read(json!({ "TableName": table, "Item": item }))?;
+        self.database.put_item(put)?;
         Ok(())
     }
 
-    /// Deletes the row of `email`.
+    /// Deletes the user's row of `email`.
     ///
     /// # Errors
     ///
     /// A failure of the store.
     pub fn delete(&self, email: &str) -> Result<(), Error> {
-        self.database.delete_item(read(
-            json!({ "TableName": USERS_TABLE, "Key": { "email": { "S": email } } }),
-        )?)?;
+        self.delete_from(USERS_TABLE, &json!({ "email": { "S": email } }))
+    }
+
+    /// Deletes the item of a table with this key, given in `DynamoDB`'s JSON.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the store.
+    pub fn delete_from(&self, table: &str, key: &Value) -> Result<(), Error> {
+        let delete = read(json!({ "TableName": table, "Key": key }))?;
+        self.database.delete_item(delete)?;
         Ok(())
     }
 
@@ -120,11 +144,11 @@ impl Store {
     }
 }
 
-fn create_users_table(database: &Database) -> Result<(), Error> {
+fn create_table(database: &Database, name: &str, key: &str) -> Result<(), Error> {
     let table = database.create_table(read(json!({
-        "TableName": USERS_TABLE,
-        "AttributeDefinitions": [{ "AttributeName": "email", "AttributeType": "S" }],
-        "KeySchema": [{ "AttributeName": "email", "KeyType": "HASH" }],
+        "TableName": name,
+        "AttributeDefinitions": [{ "AttributeName": key, "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": key, "KeyType": "HASH" }],
         "BillingMode": "PAY_PER_REQUEST",
     }))?);
     match table {
@@ -133,7 +157,7 @@ fn create_users_table(database: &Database) -> Result<(), Error> {
         other => other?,
     };
     database.update_time_to_live(read(json!({
-        "TableName": USERS_TABLE,
+        "TableName": name,
         "TimeToLiveSpecification": { "AttributeName": "expires_at", "Enabled": true },
     }))?)?;
     Ok(())

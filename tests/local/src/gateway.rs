@@ -19,12 +19,14 @@ use crate::event::{DEFAULT_STAGE, Request, Route, Source};
 use crate::lambda::Function;
 
 /// Every route (method `ANY`) and the function behind it.
-pub const ROUTES: [(&str, &str); 5] = [
+pub const ROUTES: [(&str, &str); 7] = [
     ("/accounts/create", "create-account"),
     ("/accounts/created", "create-account"),
     ("/accounts/confirm/{token}", "confirm-email"),
     ("/accounts/confirmed", "confirm-email"),
     ("/accounts/email", "change-email"),
+    ("/accounts/password", "reset-password"),
+    ("/accounts/password/{token}", "reset-password"),
 ];
 
 /// An HTTP API's limit for a request's body.
@@ -71,7 +73,9 @@ fn parameters(resource: &str, path: &str) -> Option<Vec<(String, String)>> {
 ///
 /// Why the function did not answer, or what is wrong with its answer.
 pub async fn invoke(function: &Function, event: &Value) -> Result<Answer, crate::Error> {
-    let payload_2 = event.get("version").and_then(Value::as_str) != Some("1.0");
+    // A REST API's events have no `version`.
+    let context = event.get("requestContext").and_then(Value::as_object);
+    let payload_2 = context.is_none_or(|context| context.contains_key("http"));
     let answer = function.invoke(event.to_string()).await?;
     Ok(Answer::read(&serde_json::from_slice(&answer)?, payload_2)?)
 }

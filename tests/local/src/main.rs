@@ -17,7 +17,12 @@ use options::{HELP, Options};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-const FUNCTIONS: [&str; 3] = ["create-account", "confirm-email", "change-email"];
+const FUNCTIONS: [&str; 4] = [
+    "create-account",
+    "confirm-email",
+    "change-email",
+    "reset-password",
+];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -83,6 +88,7 @@ async fn run(options: &Options) -> Result<(), Error> {
         gateway::serve(app, functions);
         println!("\n  Sign up    {base_url}/accounts/create");
         println!("  New e-mail {base_url}/accounts/email");
+        println!("  Forgotten  {base_url}/accounts/password");
     } else {
         println!("\n  Functions  none here: `cargo lambda watch` runs them");
     }

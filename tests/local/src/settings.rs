@@ -4,27 +4,39 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 
-use local::dynamodb::USERS_TABLE;
+use local::dynamodb::{LIMITS_TABLE, USERS_TABLE};
 
 /// Signs links on this machine only; it stands in the repository for all to read.
 const SECRET_KEY: &str = "for local use only, known to everybody";
 
 /// Settings that the caller's environment may override or add.
-const FROM_CALLER: [&str; 14] = [
+const FROM_CALLER: [&str; 26] = [
+    "ACCENT_COLOR",
     "ALLOWED_ORIGINS",
     "APP_NAME",
     "AWS_LAMBDA_LOG_LEVEL",
     "BASE_URL",
+    "CHALLENGE",
+    "CHALLENGE_ENDPOINT_URL",
+    "CHALLENGE_SECRET",
+    "CHALLENGE_SITE_KEY",
     "CONFIRM_MAX_AGE",
     "CONFIRM_ON",
     "INDEX_URL",
+    "LANGUAGE",
+    "LOGO_URL",
     "MAIL_FROM",
+    "REQUESTS_PER_NETWORK",
     "RESEND_COOLDOWN",
+    "RESET_MAX_AGE",
     "SECRET_KEY",
     "SECRET_KEY_FALLBACKS",
     "SES_CONFIGURATION_SET",
+    "SES_NOTICES_CONFIGURATION_SET",
     "SIGN_IN_URL",
     "SUPPORT_EMAIL",
+    "TRUSTED_NETWORKS",
+    "TRUSTED_PROXIES",
 ];
 
 /// The settings of functions that are reached at `base_url` and use these services.
@@ -38,6 +50,7 @@ pub fn settings(
         ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{dynamodb}")),
         ("AWS_ENDPOINT_URL_SESV2", format!("http://{ses}")),
         ("BASE_URL", base_url.to_owned()),
+        ("LIMITS_TABLE", LIMITS_TABLE.to_owned()),
         ("MAIL_FROM", "My App <no-reply@example.com>".to_owned()),
         ("SECRET_KEY", SECRET_KEY.to_owned()),
         ("USERS_TABLE", USERS_TABLE.to_owned()),

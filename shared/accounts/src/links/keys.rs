@@ -7,9 +7,10 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::SdkError;
 use aws_types::SdkConfig;
 
-use crate::clock;
-use crate::settings::{self, InvalidSetting};
+use crate::links::signers::Signers;
+use crate::settings::{Environment, InvalidSetting};
 use crate::unavailable::Unavailable;
+use crate::{aws, clock};
 
 /// The fewest bytes of a key.
 const MIN_KEY: usize = 16;
@@ -19,6 +20,29 @@ const FRESH_FOR: u64 = 300;
 
 /// The shortest time between two reads: seconds.
 const READ_EVERY: u64 = 60;
+
+/// The key of the local run's settings, which everybody can read.
+const LOCAL_KEY: &str = "for local use only, known to everybody";
+
+/// The words of placeholders that people forget to replace.
+const PLACEHOLDERS: [&str; 16] = [
+    "change",
+    "changeme",
+    "me",
+    "secret",
+    "key",
+    "secretkey",
+    "password",
+    "your",
+    "my",
+    "here",
+    "placeholder",
+    "example",
+    "replace",
+    "this",
+    "insert",
+    "todo",
+];
 
 /// Keys, newest first; never empty. Never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -60,15 +84,14 @@ pub struct Secret {
     fallbacks: Vec<String>,
 }
 
-/// Keys, kept as `T`, what was made of them.
-pub struct KeyStore<T> {
+/// Keys, kept as the signers made of them.
+pub struct KeyStore {
     source: KeySource,
-    derive: fn(&Keys) -> T,
-    state: Mutex<State<T>>,
+    state: Mutex<State>,
 }
 
-struct State<T> {
-    current: Arc<T>,
+struct State {
+    current: Arc<Signers>,
     keys: Keys,
     /// Epoch seconds.
     fresh_until: u64,
@@ -97,22 +120,27 @@ impl KeySource {
     /// # Errors
     ///
     /// [`InvalidSetting`] names the variable that is missing or wrong.
-    pub fn from_env(config: &SdkConfig, purpose: Use) -> Result<Self, InvalidSetting> {
-        const KEY: &str =
-            "a signing key of 16 bytes or more, unless SECRET_KEY_ARN names a secret; not both";
+    pub fn from_env(
+        environment: &Environment,
+        config: &SdkConfig,
+        purpose: Use,
+    ) -> Result<Self, InvalidSetting> {
+        const KEY: &str = "a random signing key of 16 bytes or more, unless SECRET_KEY_ARN names a secret; not both";
         const FALLBACKS: &str = "older keys of 16 bytes or more, comma-separated, newest first, without spaces around them";
-        let long_enough = |key: &str| (key.len() >= MIN_KEY).then(|| key.to_owned());
-        let key = settings::optional("SECRET_KEY", KEY, long_enough)?;
-        let id = settings::optional("SECRET_KEY_ARN", "the ARN or name of a secret", |id| {
+        let a_key = |key: &str| is_key(key, environment).then(|| key.to_owned());
+        let key = environment.optional("SECRET_KEY", KEY, a_key)?;
+        let id = environment.optional("SECRET_KEY_ARN", "the ARN or name of a secret", |id| {
             Some(id.to_owned())
         })?;
         let fallbacks: Option<Vec<_>> = match purpose {
             Use::Sign => None,
-            Use::SignAndVerify => settings::optional("SECRET_KEY_FALLBACKS", FALLBACKS, |keys| {
-                keys.split(',')
-                    .map(|key| long_enough(key).filter(|key| key.trim() == key))
-                    .collect()
-            })?,
+            Use::SignAndVerify => {
+                environment.optional("SECRET_KEY_FALLBACKS", FALLBACKS, |keys| {
+                    keys.split(',')
+                        .map(|key| a_key(key).filter(|key| key.trim() == key))
+                        .collect()
+                })?
+            }
         };
         let fallbacks = fallbacks.unwrap_or_default();
         match (key, id) {
@@ -131,34 +159,28 @@ impl KeySource {
     }
 }
 
-impl<T> KeyStore<T> {
-    /// Fetches the keys; a secret's previous version too, if they are to verify. `derive` makes of them what is kept.
-    ///
-    /// # Errors
-    ///
-    /// [`NoKeys`] if Secrets Manager gives none.
-    pub async fn fetch(source: KeySource, derive: fn(&Keys) -> T) -> Result<Self, NoKeys> {
+impl KeyStore {
+    /// Fetches the keys; a secret's previous version too, if they are to verify.
+    pub async fn fetch(source: KeySource) -> Result<Self, NoKeys> {
         let keys = match &source {
             KeySource::Environment(keys) => keys.clone(),
             KeySource::SecretsManager(secret) => secret.read().await.map_err(NoKeys)?,
         };
         let now = clock::now();
         let state = State {
-            current: Arc::new(derive(&keys)),
+            current: Arc::new(Signers::new(&keys.newest, &keys.older)),
             keys,
             fresh_until: now.saturating_add(FRESH_FOR),
             next_read: now.saturating_add(READ_EVERY),
         };
         Ok(Self {
             source,
-            derive,
             state: Mutex::new(state),
         })
     }
 
-    /// What was made of the keys; reads them again first if they have been used for some minutes. If that fails the old
-    /// ones go on.
-    pub async fn current(&self) -> Arc<T> {
+    /// The signers; reads the keys again first if they have been used for some minutes. If that fails the old ones go on.
+    pub async fn current(&self) -> Arc<Signers> {
         if let KeySource::SecretsManager(secret) = &self.source {
             let now = clock::now();
             if now >= self.lock(|state| state.fresh_until) {
@@ -168,9 +190,9 @@ impl<T> KeyStore<T> {
         self.lock(|state| Arc::clone(&state.current))
     }
 
-    /// What was made of keys read just now, or `None` if they were read a moment ago or nothing has changed: for a token
-    /// that the current ones do not verify.
-    pub async fn renewed(&self) -> Option<Arc<T>> {
+    /// The signers of keys read just now, or `None` if they were read a moment ago or nothing has changed: for a token that the
+    /// current ones do not verify.
+    pub async fn renewed(&self) -> Option<Arc<Signers>> {
         let KeySource::SecretsManager(secret) = &self.source else {
             return None;
         };
@@ -190,21 +212,21 @@ impl<T> KeyStore<T> {
             // Set first, so that a failing Secrets Manager delays one request in a while and not every one.
             state.fresh_until = state.next_read;
         });
-        let Ok(keys) = secret.read().await else {
+        let Ok(keys) = Box::pin(secret.read()).await else {
             return false;
         };
         self.lock(|state| {
             state.fresh_until = now.saturating_add(FRESH_FOR);
             let changed = state.keys != keys;
             if changed {
-                state.current = Arc::new((self.derive)(&keys));
+                state.current = Arc::new(Signers::new(&keys.newest, &keys.older));
                 state.keys = keys;
             }
             changed
         })
     }
 
-    fn lock<R>(&self, with: impl FnOnce(&mut State<T>) -> R) -> R {
+    fn lock<R>(&self, with: impl FnOnce(&mut State) -> R) -> R {
         with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -235,10 +257,10 @@ impl Secret {
             .version_stage(stage);
         match call.send().await {
             Ok(value) => match value.secret_string {
-                Some(key) if key.len() >= MIN_KEY => Ok(Some(key)),
+                Some(key) if is_random(&key) => Ok(Some(key)),
                 _ => Err(Unavailable::new(
                     "GetSecretValue",
-                    "the secret should hold text of 16 bytes or more",
+                    "the secret should hold a random text of 16 bytes or more",
                 )),
             },
             Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => {
@@ -246,5 +268,59 @@ impl Secret {
             }
             Err(error) => Err(Unavailable::from_sdk("GetSecretValue", &error)),
         }
+    }
+}
+
+/// Whether `key` can be a secret in this environment: not the local run's key against Amazon's own endpoints.
+fn is_key(key: &str, environment: &Environment) -> bool {
+    let is_local = aws::has_configured_endpoints(environment);
+    is_random(key) && (key != LOCAL_KEY || is_local)
+}
+
+/// Whether `key` is long enough and no obvious placeholder: one repeated character, or words of placeholders alone.
+fn is_random(key: &str) -> bool {
+    let mut characters = key.chars();
+    let first = characters.next();
+    let is_repeated = characters.all(|character| Some(character) == first);
+    let key_in_lower_case = key.to_ascii_lowercase();
+    let mut words = key_in_lower_case
+        .split(|character: char| !character.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let is_placeholder = words.all(|word| PLACEHOLDERS.contains(&word));
+    key.len() >= MIN_KEY && !is_repeated && !is_placeholder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_and_repetitions_are_no_keys() {
+        for key in [
+            "",
+            "fifteen bytes..",
+            "                ",
+            "aaaaaaaaaaaaaaaaaaaa",
+            "changeme-changeme",
+            "YOUR_SECRET_KEY_HERE",
+            "----------------==",
+        ] {
+            assert!(!is_random(key), "{key:?}");
+        }
+        for key in [
+            "0123456789abcdef",
+            "correct horse battery staple",
+            "a secret key for ada",
+        ] {
+            assert!(is_random(key), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn the_local_key_signs_for_local_services_only() {
+        let local = Environment::from([("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000")]);
+
+        assert!(is_key(LOCAL_KEY, &local));
+        assert!(!is_key(LOCAL_KEY, &Environment::default()));
     }
 }

@@ -12,15 +12,14 @@ use aws_sdk_sesv2::{Client, Config};
 use aws_types::SdkConfig;
 
 use crate::aws::OpenConnection;
-use crate::email_address::EmailAddress;
+use addresses::EmailAddress;
+
 use crate::mail::mails::Mail;
 use crate::mail::sender::Sender;
-use crate::settings::{self, InvalidSetting};
+use crate::settings::{Environment, InvalidSetting};
 use crate::unavailable::Unavailable;
-use crate::users::{MailClaim, Users};
 
-/// How long SES may take. One time-out for the call and for a try: a try that timed out may have mailed, so it is not
-/// repeated.
+/// How long SES may take, with all attempts: one that timed out may have mailed, so it is not repeated.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Sends mail.
@@ -30,18 +29,22 @@ pub struct Mailer {
     client: OnceLock<Client>,
     from: String,
     configuration_set: Option<String>,
+    /// That of security notices.
+    notices_set: Option<String>,
 }
 
 impl Mailer {
-    /// Reads `SES_CONFIGURATION_SET`.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidSetting`] if it is not a configuration set's name.
-    pub fn from_env(config: &SdkConfig, sender: &Sender) -> Result<Self, InvalidSetting> {
+    /// Reads `SES_CONFIGURATION_SET` and `SES_NOTICES_CONFIGURATION_SET`.
+    pub fn from_env(
+        environment: &Environment,
+        config: &SdkConfig,
+        sender: &Sender,
+    ) -> Result<Self, InvalidSetting> {
         const SET: &str = "the name of an SES configuration set: letters, digits, - and _";
         let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         let name = |value: &str| value.bytes().all(is_name).then(|| value.to_owned());
+        let configuration_set = environment.optional("SES_CONFIGURATION_SET", SET, name)?;
+        let notices_set = environment.optional("SES_NOTICES_CONFIGURATION_SET", SET, name)?;
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(TIMEOUT)
             .operation_timeout(TIMEOUT);
@@ -52,7 +55,8 @@ impl Mailer {
             config,
             client: OnceLock::new(),
             from: sender.mailbox(),
-            configuration_set: settings::optional("SES_CONFIGURATION_SET", SET, name)?,
+            notices_set: notices_set.or_else(|| configuration_set.clone()),
+            configuration_set,
         })
     }
 
@@ -66,46 +70,38 @@ impl Mailer {
         }
     }
 
-    /// Sends the mail that `claim` gives the right to; if that fails, gives the right back.
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`] if SES does not take it, or does not say in time that it did.
-    pub async fn send_claimed(
-        &self,
-        users: &Users,
-        to: &EmailAddress,
-        claim: MailClaim,
-        mail: Mail,
-    ) -> Result<(), Unavailable> {
-        let sent = self.send(to, mail).await;
-        if sent.is_err() {
-            // If this fails too, the address waits for the cooldown; the cause to report is the first.
-            let _ = users.lift_claim(to, claim).await;
-        }
-        sent
+    /// Sends `mail` to one address. An error may mean that SES did take it, and did not say so in time.
+    pub async fn send(&self, to: &EmailAddress, mail: Mail) -> Result<(), Unavailable> {
+        self.send_by(self.configuration_set.as_ref(), to, mail)
+            .await
     }
 
-    /// Sends `mail` to one address.
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`] if SES does not take it, or does not say in time that it did.
-    pub async fn send(&self, to: &EmailAddress, mail: Mail) -> Result<(), Unavailable> {
+    /// Sends a security notice, which no ceiling on mail holds back.
+    pub async fn send_notice(&self, to: &EmailAddress, mail: Mail) -> Result<(), Unavailable> {
+        self.send_by(self.notices_set.as_ref(), to, mail).await
+    }
+
+    async fn send_by(
+        &self,
+        configuration_set: Option<&String>,
+        to: &EmailAddress,
+        mail: Mail,
+    ) -> Result<(), Unavailable> {
         let message =
             message(mail).map_err(|_| Unavailable::new("SendEmail", "invalid request"))?;
-        self.client
-            .get_or_init(|| Client::from_conf(self.config.clone()))
+        let client = self
+            .client
+            .get_or_init(|| Client::from_conf(self.config.clone()));
+        let call = client
             .send_email()
             .from_email_address(&self.from)
             .destination(Destination::builder().to_addresses(to.as_str()).build())
             .content(EmailContent::builder().simple(message).build())
-            .set_configuration_set_name(self.configuration_set.clone())
-            .configuration_overrides(untracked())
-            .send()
-            .await
-            .map_err(|error| Unavailable::from_sdk("SendEmail", &error))?;
-        Ok(())
+            .set_configuration_set_name(configuration_set.cloned())
+            .configuration_overrides(untracked());
+        let sent = Box::pin(call.send()).await;
+        sent.map(|_| ())
+            .map_err(|error| Unavailable::from_sdk("SendEmail", &error))
     }
 }
 

@@ -1,172 +1,234 @@
 //! What the mails say. Designers edit `templates/mails`; what stands in braces is escaped in the HTML parts.
 
+use addresses::EmailAddress;
 use askama::Template;
 
 use crate::clock;
 use crate::site::Site;
+use crate::texts::{Language, Texts};
 
 /// A mail: one subject and one text, in two formats.
 pub struct Mail {
-    /// The subject: one line.
+    /// One line.
     pub subject: String,
-    /// The HTML part.
     pub html: String,
-    /// The text part.
     pub text: String,
 }
 
-/// The parts of which every mail is made; the templates put them together.
+/// What a mail consists of, in this order; the templates put it together.
+struct Letter {
+    subject: String,
+    before: Vec<String>,
+    button: Option<Button>,
+    after: Vec<String>,
+}
+
+/// A link, as a button and to be copied.
+struct Button {
+    label: &'static str,
+    url: String,
+}
+
 #[derive(Template)]
 #[template(path = "mails/mail.html")]
 struct Html<'a> {
     site: &'a Site,
-    subject: &'a str,
-    content: &'a Content<'a>,
+    language: Language,
+    texts: &'static Texts,
+    letter: &'a Letter,
 }
 
-/// The same as text.
 #[derive(Template)]
 #[template(path = "mails/mail.txt", escape = "none")]
 struct Text<'a> {
     site: &'a Site,
-    content: &'a Content<'a>,
+    texts: &'static Texts,
+    letter: &'a Letter,
 }
 
-/// What differs from mail to mail.
-enum Content<'a> {
-    /// The link that confirms an address somebody has signed up with.
-    Confirm {
-        url: &'a str,
-        when: String,
-        lifetime: String,
-    },
-    /// Somebody has signed up with an address that has an account.
-    AccountExists { when: String },
-    /// The link that makes this address an account's.
-    ConfirmChange {
-        url: &'a str,
-        when: String,
-        lifetime: String,
-    },
-    /// To the old address: somebody asks for another one.
-    ChangeRequested { when: String },
-    /// To the old address: the account has another one now.
-    Changed { when: String },
-    /// To an address that has an account: somebody wanted it for another.
-    AddressTaken { when: String },
+/// Writes mails in one language.
+#[derive(Clone, Copy)]
+pub struct Writer<'a> {
+    pub site: &'a Site,
+    pub language: Language,
 }
 
-impl Mail {
+impl Writer<'_> {
     /// The link that confirms an address; `signed_up` and `max_age` in seconds.
-    #[must_use]
-    pub fn confirm(site: &Site, url: &str, signed_up: u64, max_age: u64) -> Self {
-        let content = Content::Confirm {
-            url,
-            when: clock::in_words(signed_up),
-            lifetime: lifetime(max_age),
-        };
-        Self::new(
-            site,
-            format!("Confirm your address for {}", site.app_name),
-            &content,
-        )
+    pub fn confirm(self, email: &EmailAddress, url: String, signed_up: u64, max_age: u64) -> Mail {
+        let texts = self.language.texts();
+        self.write(Letter {
+            subject: texts.confirm_subject(&self.site.app_name),
+            before: vec![texts.confirm_text(&self.site.app_name)],
+            button: Some(Button::new(texts.confirm_button, url)),
+            after: vec![
+                texts.confirm_lifetime(&self.language.duration(max_age)),
+                texts.confirm_when(email.as_str(), &self.language.time(signed_up)),
+            ],
+        })
     }
 
-    /// To an address that has an account: no token, only the way to sign in.
-    #[must_use]
-    pub fn account_exists(site: &Site, now: u64) -> Self {
-        let content = Content::AccountExists {
-            when: clock::in_words(now),
-        };
-        Self::new(
-            site,
-            format!("You already have an account at {}", site.app_name),
-            &content,
-        )
+    /// To an address that has an account: no token, only the ways to sign in and to a new password.
+    pub fn account_exists(self, email: &EmailAddress) -> Mail {
+        let texts = self.language.texts();
+        self.write(Letter {
+            subject: texts.account_exists_subject(&self.site.app_name),
+            before: vec![texts.account_exists_text(email.as_str(), &self.now())],
+            button: Some(Button::new(
+                texts.sign_in_button,
+                self.site.sign_in_url.clone(),
+            )),
+            after: vec![
+                self.way_to_a_new_password(texts.account_exists_forgot),
+                texts.not_you.to_owned(),
+            ],
+        })
     }
 
-    /// To the new address: the link that makes it an account's.
-    #[must_use]
-    pub fn confirm_change(site: &Site, url: &str, now: u64, max_age: u64) -> Self {
-        let content = Content::ConfirmChange {
-            url,
-            when: clock::in_words(now),
-            lifetime: lifetime(max_age),
-        };
-        Self::new(
-            site,
-            format!("Confirm your new address for {}", site.app_name),
-            &content,
-        )
+    /// To the new address: the link that makes it the account's.
+    pub fn confirm_change(
+        self,
+        account: &EmailAddress,
+        new: &EmailAddress,
+        url: String,
+        max_age: u64,
+    ) -> Mail {
+        let texts = self.language.texts();
+        let text = texts.confirm_change_text(&account.masked(), new.as_str(), &self.now());
+        self.write(Letter {
+            subject: texts.confirm_change_subject(&self.site.app_name),
+            before: vec![text],
+            button: Some(Button::new(texts.confirm_change_button, url)),
+            after: vec![
+                texts.confirm_lifetime(&self.language.duration(max_age)),
+                texts.confirm_change_not_you.to_owned(),
+            ],
+        })
     }
 
-    /// To the old address, when a change is asked for.
-    #[must_use]
-    pub fn change_requested(site: &Site, now: u64) -> Self {
-        let content = Content::ChangeRequested {
-            when: clock::in_words(now),
-        };
-        Self::new(
-            site,
-            format!("A new address for your account at {}", site.app_name),
-            &content,
-        )
+    /// To an account's owner, when a change of address is asked for.
+    pub fn change_requested(self, email: &EmailAddress) -> Mail {
+        let texts = self.language.texts();
+        self.write(Letter {
+            subject: texts.change_requested_subject(&self.site.app_name),
+            before: vec![texts.change_requested_text(email.as_str(), &self.now())],
+            button: None,
+            after: vec![self.way_to_a_new_password(texts.change_requested_not_you)],
+        })
     }
 
-    /// To the old address, when it has been changed.
-    #[must_use]
-    pub fn changed(site: &Site, now: u64) -> Self {
-        let content = Content::Changed {
-            when: clock::in_words(now),
-        };
-        Self::new(
-            site,
-            format!(
-                "The address of your account at {} has changed",
-                site.app_name
-            ),
-            &content,
-        )
+    /// To the old address, when the account leaves it.
+    pub fn changed(self, old: &EmailAddress) -> Mail {
+        let texts = self.language.texts();
+        self.write(Letter {
+            subject: texts.changed_subject(&self.site.app_name),
+            before: vec![texts.changed_text(old.as_str(), &self.now())],
+            button: None,
+            after: vec![texts.changed_not_you(&self.site.support_email)],
+        })
     }
 
     /// To an address that somebody wanted for another account: no token.
-    #[must_use]
-    pub fn address_taken(site: &Site, now: u64) -> Self {
-        let content = Content::AddressTaken {
-            when: clock::in_words(now),
-        };
-        Self::new(
-            site,
-            format!("Somebody tried to use your address at {}", site.app_name),
-            &content,
-        )
+    pub fn address_taken(self, email: &EmailAddress) -> Mail {
+        let texts = self.language.texts();
+        self.write(Letter {
+            subject: texts.address_taken_subject(&self.site.app_name),
+            before: vec![texts.address_taken_text(email.as_str(), &self.now())],
+            button: None,
+            after: vec![texts.not_you.to_owned()],
+        })
     }
 
-    fn new(site: &Site, subject: String, content: &Content<'_>) -> Self {
+    /// The link that sets a password.
+    pub fn reset(self, email: &EmailAddress, url: String, max_age: u64) -> Mail {
+        let texts = self.language.texts();
+        self.write(Letter {
+            subject: texts.reset_subject(&self.site.app_name),
+            before: vec![texts.reset_mail_text(email.as_str(), &self.now())],
+            button: Some(Button::new(texts.reset_mail_button, url)),
+            after: vec![
+                texts.confirm_lifetime(&self.language.duration(max_age)),
+                texts.not_you.to_owned(),
+            ],
+        })
+    }
+
+    /// To an address without an account for which a new password was asked.
+    pub fn no_account(self, email: &EmailAddress) -> Mail {
+        let texts = self.language.texts();
+        self.write(Letter {
+            subject: texts.no_account_subject(&self.site.app_name),
+            before: vec![
+                texts.no_account_text(email.as_str(), &self.now()),
+                texts.no_account_hint.to_owned(),
+            ],
+            button: Some(Button::new(
+                texts.no_account_button,
+                self.site.url("/accounts/create"),
+            )),
+            after: vec![texts.not_you.to_owned()],
+        })
+    }
+
+    /// To an account's owner, when a new password is set.
+    pub fn password_changed(self, email: &EmailAddress) -> Mail {
+        let texts = self.language.texts();
+        self.write(Letter {
+            subject: texts.password_changed_subject(&self.site.app_name),
+            before: vec![texts.password_changed_text(email.as_str(), &self.now())],
+            button: None,
+            after: vec![self.way_to_a_new_password(texts.password_changed_not_you)],
+        })
+    }
+
+    fn now(self) -> String {
+        self.language.time(clock::now())
+    }
+
+    fn way_to_a_new_password(self, text: &str) -> String {
+        format!("{text} {}", self.site.url("/accounts/password"))
+    }
+
+    fn write(self, letter: Letter) -> Mail {
+        let (site, language) = (self.site, self.language);
+        let texts = language.texts();
         // Rendering writes into memory and calls nothing that fails.
         let html = Html {
             site,
-            subject: &subject,
-            content,
-        }
-        .render()
-        .unwrap_or_default();
-        let text = Text { site, content }.render().unwrap_or_default();
-        Self {
-            subject,
-            html,
-            text,
+            language,
+            texts,
+            letter: &letter,
+        };
+        let text = Text {
+            site,
+            texts,
+            letter: &letter,
+        };
+        Mail {
+            html: html.render().unwrap_or_default(),
+            text: text.render().unwrap_or_default(),
+            subject: letter.subject,
         }
     }
 }
 
-/// A number of seconds as people say it: the largest unit that fits without a rest.
-fn lifetime(seconds: u64) -> String {
-    let (count, unit) = match seconds {
-        s if s % 86_400 == 0 && s > 86_400 => (s / 86_400, "day"),
-        s if s % 3_600 == 0 => (s / 3_600, "hour"),
-        s if s % 60 == 0 => (s / 60, "minute"),
-        s => (s, "second"),
-    };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+impl Button {
+    fn new(label: &'static str, url: String) -> Self {
+        Self { label, url }
+    }
+}
+
+/// A text for the HTML part, cut where a web address begins and ends, so that the address is a link there.
+pub(crate) fn pieces(text: &str) -> (&str, Option<&str>) {
+    let start = ["https://", "http://"]
+        .iter()
+        .filter_map(|scheme| text.find(scheme))
+        .min();
+    match start {
+        Some(start) => {
+            let (before, url) = text.split_at(start);
+            (before, Some(url))
+        }
+        None => (text, None),
+    }
 }

@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::email_address::EmailAddress;
-use crate::settings::{self, InvalidSetting};
+use addresses::EmailAddress;
+
+use crate::settings::{self, Environment, InvalidSetting};
 
 /// The most bytes of text in one encoded word: RFC 2047, 2 allows 75 characters, of which the frame takes 12.
 const ENCODED_WORD_BYTES: usize = 45;
@@ -18,12 +19,8 @@ pub struct Sender {
 
 impl Sender {
     /// Reads `MAIL_FROM`.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidSetting`] if it is neither an address nor `name <address>`.
-    pub fn from_env() -> Result<Self, InvalidSetting> {
-        settings::required(
+    pub fn from_env(environment: &Environment) -> Result<Self, InvalidSetting> {
+        environment.required(
             "MAIL_FROM",
             "a sender: no-reply@myapp.com or My App <no-reply@myapp.com>",
             Self::parse,
@@ -36,7 +33,7 @@ impl Sender {
             Some((name, address)) => (name.trim(), address.trim()),
             None => ("", text.as_str()),
         };
-        // As it was typed, for SES compares identities with case.
+        // As it was typed: SES compares identities with case.
         EmailAddress::parse(address).ok()?;
         let name = name
             .strip_prefix('"')
@@ -50,14 +47,12 @@ impl Sender {
     }
 
     /// The bare address.
-    #[must_use]
     pub fn address(&self) -> &str {
         &self.address
     }
 
     /// The value of a `From` field: the name as a quoted string (RFC 5322, 3.2.4), or in encoded words (RFC 2047) if it is
     /// not ASCII, as SES demands.
-    #[must_use]
     pub fn mailbox(&self) -> String {
         let address = &self.address;
         match &self.name {

@@ -1,200 +1,197 @@
-//! A user, as the table's row holds one.
+//! A user, as an item of the table holds one.
 
-use std::collections::HashMap;
+use crate::clock;
+use crate::links::LEEWAY;
+use crate::table::{Item, is_true, read_number, read_text};
+use crate::texts::Language;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-
-/// A row, as the SDK has it.
-pub type Item = HashMap<String, AttributeValue>;
-
-/// Seconds in which no more than [`DAILY_MAILS`] go to one address.
-pub(crate) const DAY: u64 = 86_400;
-
-/// The most mails to one address in a day, notices included.
-const DAILY_MAILS: usize = 10;
-
-/// What the service reads of a row that is there. An expired row, which DynamoDB may keep for days, is not.
-#[derive(Clone, PartialEq, Eq)]
+/// What the service reads of a row. An expired row, which DynamoDB may keep for days, is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// Whether the address is confirmed, and if not whether it is contested.
     pub state: State,
-    /// RFC 3339.
-    pub created_at: Option<String>,
-    /// The PHC string of the password.
-    pub password_hash: Option<String>,
-    /// Whether DynamoDB is to delete the row some day. Ours do while they wait; other code's may not.
+    /// The PHC string of the password, or what other code put in its place. A secret.
+    pub password_hash: Option<PasswordHashText>,
+    /// Epoch seconds.
+    pub password_changed_at: Option<u64>,
+    /// Epoch seconds; `None` in a row of other code that does not say.
+    pub created_at: Option<u64>,
+    /// The id of the sign-up that made the row, until it is confirmed.
+    pub sign_up: Option<String>,
+    /// The network that the address was confirmed from, as the limits note networks.
+    pub confirmed_from: Option<String>,
+    /// Epoch seconds.
+    pub confirmed_at: Option<u64>,
+    /// The language of mails to the address.
+    pub locale: Option<Language>,
+    pub undeliverable: Option<Undeliverable>,
+    /// Whether DynamoDB is to delete the row some day.
     pub expires: bool,
-    /// What has been mailed to the address.
-    pub mailings: Mailings,
+    /// How many attributes the row has, those of other code included.
+    pub attributes: usize,
 }
 
 /// Where a user is on the way to a confirmed address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Nobody's yet: the row only remembers what was mailed to the address.
-    Reserved,
+    /// Made by other code, without a password yet.
+    Invited,
     /// One sign-up, whose link confirms.
     Waiting,
     /// More than one sign-up: only the mailbox's reader may choose the password.
     Contested,
-    /// The address is confirmed.
     Confirmed,
 }
 
-/// What has been mailed to an address, as its row remembers it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mailings {
-    /// Epoch seconds of the newest claim on a mail (`mailed_at`).
-    pub last: Option<u64>,
-    /// Epoch seconds of the claims of the last day, oldest first (`recent_mails`).
-    pub recent: Vec<u64>,
-    /// Whose the newest claim is (`mail_claim`).
-    pub claim: Option<String>,
-    /// Whether mail to the address came back for good, or was complained about (`undeliverable`): it gets no more.
-    pub undeliverable: bool,
+/// Why mail does not reach the address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undeliverable {
+    Bounce,
+    Complaint,
+}
+
+/// A stored hash. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHashText(String);
+
+impl PasswordHashText {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for PasswordHashText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHashText(..)")
+    }
 }
 
 impl User {
-    /// Reads an item; `None` if it has expired at `now`.
-    #[must_use]
+    /// Reads an item; `None` if it is nobody's: expired at `now`, or a row of the first version that only remembers mails.
     pub fn from_item(item: &Item, now: u64) -> Option<Self> {
-        let is_true = |name| matches!(item.get(name), Some(AttributeValue::Bool(true)));
-        let state = match (is_true("email_confirmed"), is_true("contested")) {
-            (true, _) => State::Confirmed,
-            (false, _) if !item.contains_key("password_hash") => State::Reserved,
-            (false, true) => State::Contested,
-            (false, false) => State::Waiting,
+        let is_reserved = item.contains_key("mail_claim")
+            && !item.contains_key("user_id")
+            && !item.contains_key("password_hash");
+        let state = match (
+            is_true(item, "email_confirmed"),
+            is_true(item, "contested"),
+            item.contains_key("password_hash"),
+        ) {
+            (true, _, _) => State::Confirmed,
+            (false, _, false) if is_reserved => return None,
+            (false, _, false) => State::Invited,
+            (false, true, true) => State::Contested,
+            (false, false, true) => State::Waiting,
         };
-        let has_expired = number(item.get("expires_at")).is_some_and(|expires_at| expires_at < now);
+        let has_expired =
+            read_number(item, "expires_at").is_some_and(|expires_at| expires_at < now);
         if state != State::Confirmed && has_expired {
             return None;
         }
-        let text = |name| item.get(name)?.as_s().ok().cloned();
+        let time = |name| clock::parse_rfc3339(read_text(item, name)?);
         Some(Self {
             state,
-            created_at: text("created_at"),
-            password_hash: text("password_hash"),
-            expires: state != State::Confirmed && item.contains_key("expires_at"),
-            mailings: Mailings::from_item(item),
+            password_hash: read_text(item, "password_hash")
+                .map(|hash| PasswordHashText(hash.to_owned())),
+            password_changed_at: time("password_changed_at"),
+            created_at: time("created_at"),
+            sign_up: read_text(item, "sign_up").map(str::to_owned),
+            confirmed_from: read_text(item, "confirmed_from").map(str::to_owned),
+            confirmed_at: time("confirmed_at"),
+            locale: read_text(item, "locale").and_then(Language::from_tag),
+            undeliverable: match (
+                read_text(item, "undeliverable"),
+                is_true(item, "undeliverable"),
+            ) {
+                (Some("complaint"), _) | (_, true) => Some(Undeliverable::Complaint),
+                (Some("bounce"), _) => Some(Undeliverable::Bounce),
+                _ => None,
+            },
+            expires: item.contains_key("expires_at"),
+            attributes: item.len(),
         })
     }
-}
 
-impl Mailings {
-    /// Reads what an item remembers of mails.
-    #[must_use]
-    pub fn from_item(item: &Item) -> Self {
-        let recent = item.get("recent_mails").and_then(|list| list.as_l().ok());
-        Self {
-            last: number(item.get("mailed_at")),
-            recent: recent
-                .into_iter()
-                .flatten()
-                .filter_map(|time| number(Some(time)))
-                .collect(),
-            undeliverable: matches!(item.get("undeliverable"), Some(AttributeValue::Bool(true))),
-            claim: item
-                .get("mail_claim")
-                .and_then(|claim| claim.as_s().ok())
-                .cloned(),
-        }
+    /// Whether a token made at `date_signed` is for this row, and not for an earlier one of the same address.
+    pub fn is_of_link(&self, date_signed: u64) -> bool {
+        self.created_at
+            .is_none_or(|created_at| created_at <= date_signed.saturating_add(LEEWAY))
     }
 
-    /// What is remembered after the claim on a notice at `now` that must not wait for the cooldown, or `None` if the
-    /// address has had its ten mails of a day.
-    #[must_use]
-    pub fn with_notice(&self, claim: &str, now: u64, cooldown: u64) -> Option<Self> {
-        Self {
-            last: None,
-            ..self.clone()
-        }
-        .with_claim(claim, now, cooldown)
+    pub fn is_confirmed(&self) -> bool {
+        self.state == State::Confirmed
     }
 
-    /// What is remembered after a claim at `now`, or `None` if the address has had enough mail: one in the last
-    /// `cooldown` seconds or ten in a day. A `cooldown` of 0 lifts both limits.
-    #[must_use]
-    pub fn with_claim(&self, claim: &str, now: u64, cooldown: u64) -> Option<Self> {
-        let mut recent: Vec<_> = self
-            .recent
-            .iter()
-            .copied()
-            .filter(|time| time.saturating_add(DAY) > now)
-            .collect();
-        let cools_down = self
-            .last
-            .is_some_and(|last| last.saturating_add(cooldown) > now);
-        if self.undeliverable {
-            return None;
-        }
-        if cooldown > 0 && (cools_down || recent.len() >= DAILY_MAILS) {
-            return None;
-        }
-        recent.push(now);
-        let kept = recent.split_off(recent.len().saturating_sub(DAILY_MAILS));
-        Some(Self {
-            last: Some(now),
-            recent: kept,
-            claim: Some(claim.to_owned()),
-            undeliverable: false,
-        })
+    /// Whether the row waits for its confirmation by a link.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting | State::Contested)
     }
-}
 
-/// An attribute of type N, if it is one and a whole number. DynamoDB may write one with a fraction of zero.
-fn number(value: Option<&AttributeValue>) -> Option<u64> {
-    value?.as_n().ok()?.parse().ok()
+    pub fn has_complained(&self) -> bool {
+        self.undeliverable == Some(Undeliverable::Complaint)
+    }
+
+    /// The stored hash's text, for a check of a password.
+    pub fn password_hash(&self) -> Option<&str> {
+        self.password_hash.as_ref().map(PasswordHashText::as_str)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+
     use super::*;
+    use crate::table::{TRUE, number, text};
 
-    fn mailings(times: impl IntoIterator<Item = u64>) -> Mailings {
-        let recent: Vec<_> = times.into_iter().collect();
-        Mailings {
-            last: recent.last().copied(),
-            recent,
-            claim: None,
-            undeliverable: false,
-        }
+    const NOW: u64 = 1_700_000_000;
+
+    fn user(attributes: &[(&str, AttributeValue)]) -> Option<User> {
+        let item = attributes.iter().cloned();
+        let item = item.map(|(name, value)| (name.to_owned(), value)).collect();
+        User::from_item(&item, NOW)
     }
 
     #[test]
-    fn a_mail_may_follow_another_after_the_cooldown_and_not_before() {
-        let one = mailings([1_000]);
+    fn a_row_of_the_first_version_that_only_remembers_mails_is_nobodys() {
+        assert_eq!(user(&[("mail_claim", text("x"))]), None);
 
-        assert!(one.with_claim("x", 1_059, 60).is_none());
-        assert!(one.with_claim("x", 1_060, 60).is_some());
+        let invited = user(&[("role", text("admin"))]).unwrap();
+        assert_eq!(invited.state, State::Invited);
+        let invited = user(&[("mail_claim", text("x")), ("user_id", text("1"))]).unwrap();
+        assert_eq!(invited.state, State::Invited);
     }
 
     #[test]
-    fn ten_mails_go_to_an_address_in_any_24_hours() {
-        let ten = mailings((0..10).map(|n| 1_000 + n * 60));
+    fn only_an_unconfirmed_row_expires() {
+        let (hash, past) = (
+            ("password_hash", text("x")),
+            ("expires_at", number(NOW - 1)),
+        );
 
-        assert!(ten.with_claim("x", 1_000 + DAY - 1, 60).is_none());
-        let eleventh = ten.with_claim("x", 1_000 + DAY, 60).unwrap();
-        assert_eq!(eleventh.recent.len(), 10);
-        assert!(eleventh.with_claim("x", 1_000 + DAY + 59, 60).is_none());
-        assert!(eleventh.with_claim("x", 1_000 + DAY + 60, 60).is_some());
+        assert_eq!(user(&[hash.clone(), past.clone()]), None);
+        assert!(user(&[hash.clone(), ("expires_at", number(NOW))]).is_some());
+        assert!(user(&[hash, past, ("email_confirmed", TRUE)]).is_some());
     }
 
     #[test]
-    fn an_undeliverable_address_gets_no_mail_whatever_the_cooldown() {
-        let undeliverable = Mailings {
-            undeliverable: true,
-            ..mailings([1_000])
-        };
+    fn the_first_versions_undeliverable_counts_as_a_complaint() {
+        let undeliverable = |value| user(&[("undeliverable", value)]).unwrap().undeliverable;
 
-        assert!(undeliverable.with_claim("x", 9_000, 60).is_none());
-        assert!(undeliverable.with_claim("x", 9_000, 0).is_none());
-        assert!(undeliverable.with_notice("x", 9_000, 60).is_none());
+        assert_eq!(undeliverable(TRUE), Some(Undeliverable::Complaint));
+        assert_eq!(
+            undeliverable(text("complaint")),
+            Some(Undeliverable::Complaint)
+        );
+        assert_eq!(undeliverable(text("bounce")), Some(Undeliverable::Bounce));
+        assert_eq!(undeliverable(text("?")), None);
     }
 
     #[test]
-    fn no_cooldown_lifts_both_limits() {
-        let ten = mailings([1_000; 10]);
+    fn a_link_is_for_rows_that_are_no_younger() {
+        let user = user(&[("created_at", text("2023-11-14T22:13:20Z"))]).unwrap();
 
-        assert_eq!(ten.with_claim("x", 1_000, 0).unwrap().recent.len(), 10);
+        assert!(user.is_of_link(NOW));
+        assert!(user.is_of_link(NOW - LEEWAY));
+        assert!(!user.is_of_link(NOW - LEEWAY - 1));
     }
 }

@@ -12,155 +12,28 @@ use serde::Serialize;
 use crate::outcome::Outcome;
 use crate::site::Site;
 use crate::unavailable::Unavailable;
-use crate::web::pages;
+use crate::web::pages::{self, Content};
+use crate::web::problem::{FieldError, Problem, Refusal};
 use crate::web::request::Request;
 
 /// An answer: a status, a few headers, a body, and what happened, for the log.
 pub struct Answer {
     status: StatusCode,
     headers: Vec<(HeaderName, Cow<'static, str>)>,
+    /// The value of `Set-Cookie`.
+    cookie: Option<String>,
     body: String,
     /// What the request came to.
     pub outcome: Outcome,
 }
 
-/// A refusal: a status, and what is wrong in a few words and what to do about it in a sentence or two.
-pub struct Problem {
-    /// The status.
+/// An answer as it is sent.
+pub struct Sent {
     pub status: StatusCode,
-    /// What is wrong.
-    pub title: &'static str,
-    /// What to do about it.
-    pub advice: &'static str,
-    /// The name of this refusal in logs.
-    pub reason: &'static str,
-}
-
-impl Problem {
-    /// No such path.
-    pub const NOT_FOUND: Self = Self {
-        status: StatusCode::NOT_FOUND,
-        title: "There is no such page",
-        advice: "Look at the address again, or go back to where you came from.",
-        reason: "no-route",
-    };
-    /// The path is there, for other methods.
-    pub const METHOD_NOT_ALLOWED: Self = Self {
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        title: "That is not possible here",
-        advice: "Open the page and use its form.",
-        reason: "method",
-    };
-    /// A `POST` from another site's page.
-    pub const CROSS_SITE: Self = Self {
-        status: StatusCode::FORBIDDEN,
-        title: "This form was sent from another site",
-        advice: "Open the form on this site and send it from there.",
-        reason: "cross-site",
-    };
-    /// The body is not what its content type says, or says something twice.
-    pub const UNREADABLE: Self = Self {
-        status: StatusCode::BAD_REQUEST,
-        title: "The request could not be read",
-        advice: "Send each field once, as a form or as a JSON object, in UTF-8.",
-        reason: "unreadable",
-    };
-    /// The body is larger than any form of ours.
-    pub const TOO_LARGE: Self = Self {
-        status: StatusCode::PAYLOAD_TOO_LARGE,
-        title: "The request is too large",
-        advice: "Send no more than 16 KiB.",
-        reason: "too-large",
-    };
-    /// The body is neither a form nor JSON.
-    pub const MEDIA_TYPE: Self = Self {
-        status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        title: "The request has the wrong content type",
-        advice: "Send a form (application/x-www-form-urlencoded) or JSON (application/json) in UTF-8.",
-        reason: "media-type",
-    };
-    /// A browser fetches a link that nobody has followed yet.
-    pub const PREFETCH: Self = Self {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "This link is not opened ahead of time",
-        advice: "Follow the link to confirm your address.",
-        reason: "prefetch",
-    };
-    /// A token that is malformed, forged or meant for something else, or whose user or request is gone.
-    pub const INVALID_LINK: Self = Self {
-        status: StatusCode::NOT_FOUND,
-        title: "This link is not valid",
-        advice: "Copy the whole link from the mail, without spaces or line breaks. If that does not help, sign up again \
-                 and follow the link in the newest mail.",
-        reason: "invalid-link",
-    };
-    /// A genuine token that has outlived its time.
-    pub const EXPIRED_LINK: Self = Self {
-        status: StatusCode::NOT_FOUND,
-        title: "This link has expired",
-        advice: "Post to this URL to get a fresh one.",
-        reason: "expired",
-    };
-    /// The same, of a change of address.
-    pub const EXPIRED_CHANGE: Self = Self {
-        status: StatusCode::NOT_FOUND,
-        title: "This link has expired",
-        advice: "Nothing has changed. Ask for the change of address once more.",
-        reason: "expired",
-    };
-    /// A genuine link to a change of address that cannot be made any more.
-    pub const OUTLIVED_CHANGE: Self = Self {
-        status: StatusCode::NOT_FOUND,
-        title: "This link is not valid any more",
-        advice: "Only the newest request to change an address counts, and only until the password changes. If you still \
-                 want the change, ask for it once more.",
-        reason: "outlived-link",
-    };
-    const UNAVAILABLE: Self = Self {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "This is not possible at the moment",
-        advice: "Nothing is lost. Please try again in a minute.",
-        reason: "unavailable",
-    };
-}
-
-/// Why a request was not accepted.
-pub enum Refusal {
-    /// The request is to blame.
-    Problem(Problem),
-    /// A dependency is.
-    Unavailable(Unavailable),
-    /// The route has other methods.
-    Method {
-        /// Which ones: the value of `Allow`.
-        allow: &'static str,
-    },
-    /// It only asks, for an allowed origin, which requests are possible.
-    Preflight {
-        /// Which methods.
-        allow: &'static str,
-    },
-}
-
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-impl From<Unavailable> for Refusal {
-    fn from(cause: Unavailable) -> Self {
-        Self::Unavailable(cause)
-    }
-}
-
-/// One field of a form that cannot be accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FieldError {
-    /// The field's name.
-    pub field: &'static str,
-    /// One sentence for the person who filled it in.
-    pub advice: &'static str,
+    pub headers: HeaderMap,
+    /// The value of `Set-Cookie`.
+    pub cookie: Option<String>,
+    pub body: String,
 }
 
 /// RFC 9457: the members that ours have.
@@ -175,13 +48,15 @@ struct ProblemDetails<'a> {
 
 #[derive(Serialize)]
 struct ErrorDetail {
-    detail: &'static str,
+    detail: Cow<'static, str>,
     pointer: String,
 }
 
 #[derive(Serialize)]
 struct Message<'a> {
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<&'a str>,
 }
 
 impl Answer {
@@ -189,6 +64,7 @@ impl Answer {
         Self {
             status,
             headers: Vec::new(),
+            cookie: None,
             body: String::new(),
             outcome,
         }
@@ -199,9 +75,14 @@ impl Answer {
         self
     }
 
-    /// A page, with its own status.
+    /// Adds a cookie, as `Set-Cookie` has it.
     #[must_use]
-    pub fn page(status: StatusCode, html: String, outcome: Outcome) -> Self {
+    pub fn with_cookie(mut self, cookie: String) -> Self {
+        self.cookie = Some(cookie);
+        self
+    }
+
+    fn html(status: StatusCode, html: String, outcome: Outcome) -> Self {
         let mut answer =
             Self::new(status, outcome).with(header::CONTENT_TYPE, "text/html; charset=utf-8");
         answer.body = html;
@@ -220,108 +101,123 @@ impl Answer {
         answer
     }
 
-    /// A page for browsers, or the same said in JSON.
-    #[must_use]
-    pub fn message(
-        request: &Request,
-        message: &str,
-        html: impl FnOnce() -> String,
-        outcome: Outcome,
-    ) -> Self {
-        if request.wants_json() {
-            Self::json(
-                StatusCode::OK,
-                "application/json",
-                &Message { message },
-                outcome,
-            )
-        } else {
-            Self::page(StatusCode::OK, html(), outcome)
-        }
+    /// A page.
+    pub fn page(request: &Request, site: &Site, content: Content<'_>, outcome: Outcome) -> Self {
+        let html = pages::render(site, request.language, content, &[]);
+        Self::html(StatusCode::OK, html, outcome)
     }
 
-    /// `303 See Other`: the browser fetches `url` with `GET`.
-    #[must_use]
-    pub fn redirect(url: &str, outcome: Outcome) -> Self {
-        Self::new(StatusCode::SEE_OTHER, outcome).with(header::LOCATION, url.to_owned())
+    /// A page for browsers, or `message` for a client of the JSON API.
+    pub fn message(
+        request: &Request,
+        site: &Site,
+        content: Content<'_>,
+        message: &str,
+        outcome: Outcome,
+    ) -> Self {
+        if !request.wants_json() {
+            return Self::page(request, site, content, outcome);
+        }
+        let message = Message {
+            message,
+            location: None,
+        };
+        Self::json(StatusCode::OK, "application/json", &message, outcome)
     }
 
     /// A request that was accepted, whatever came of it: a browser goes to `url`, another client gets `202`.
-    #[must_use]
     pub fn accepted(request: &Request, url: &str, outcome: Outcome) -> Self {
-        if request.wants_json() {
-            let message = Message {
-                message: "Look into your inbox.",
-            };
-            Self::json(StatusCode::ACCEPTED, "application/json", &message, outcome)
-        } else {
-            Self::redirect(url, outcome)
+        let message = request.language.texts().message_accepted;
+        Self::redirect(request, StatusCode::ACCEPTED, url, message, outcome)
+    }
+
+    /// What was asked for is done: a browser goes to `url`, another client gets `200`.
+    pub fn done(request: &Request, url: &str, message: &str, outcome: Outcome) -> Self {
+        Self::redirect(request, StatusCode::OK, url, message, outcome)
+    }
+
+    /// `303 See Other`, or the same said in JSON.
+    fn redirect(
+        request: &Request,
+        status: StatusCode,
+        url: &str,
+        message: &str,
+        outcome: Outcome,
+    ) -> Self {
+        if !request.wants_json() {
+            return Self::new(StatusCode::SEE_OTHER, outcome)
+                .with(header::LOCATION, url.to_owned());
         }
+        let message = Message {
+            message,
+            location: Some(url),
+        };
+        Self::json(status, "application/json", &message, outcome)
     }
 
     /// The answer to a request that was not accepted.
-    #[must_use]
     pub fn refusal(request: &Request, site: &Site, refusal: &Refusal) -> Self {
         match refusal {
-            Refusal::Problem(problem) => Self::problem(request, site, problem),
+            Refusal::Problem(problem) => Self::problem(request, site, *problem),
+            Refusal::Later(problem, seconds) => Self::problem(request, site, *problem)
+                .with(header::RETRY_AFTER, seconds.to_string()),
             Refusal::Unavailable(cause) => Self::unavailable(request, site, cause),
-            Refusal::Method { allow } => Self::problem(request, site, &Problem::METHOD_NOT_ALLOWED)
-                .with(header::ALLOW, *allow),
+            Refusal::Method { allow } => {
+                Self::problem(request, site, Problem::MethodNotAllowed).with(header::ALLOW, *allow)
+            }
             Refusal::Preflight { allow } => Self::preflight(allow),
         }
     }
 
     /// A refusal, as a page or as problem details.
-    #[must_use]
-    pub fn problem(request: &Request, site: &Site, problem: &Problem) -> Self {
-        let outcome = Outcome::refused(problem.reason);
+    fn problem(request: &Request, site: &Site, problem: Problem) -> Self {
         if request.wants_json() {
-            Self::problem_details(problem, outcome)
-        } else {
-            Self::page(problem.status, pages::problem(site, problem), outcome)
+            return Self::problem_details(request, site, problem);
         }
+        // A genuine link that has expired: its page sends a fresh one.
+        let content = match problem {
+            Problem::ExpiredLink => Content::Expired,
+            problem => Content::Problem(problem),
+        };
+        let html = pages::render(site, request.language, content, &[]);
+        Self::html(problem.status(), html, Outcome::Refused(problem.reason()))
     }
 
     /// A refusal as problem details (RFC 9457).
-    #[must_use]
-    pub fn problem_details(problem: &Problem, outcome: Outcome) -> Self {
+    pub fn problem_details(request: &Request, site: &Site, problem: Problem) -> Self {
+        let (status, texts) = (problem.status(), request.language.texts());
         let details = ProblemDetails {
-            status: problem.status.as_u16(),
-            title: problem.title,
-            detail: problem.advice,
+            status: status.as_u16(),
+            title: problem.title(texts),
+            detail: &problem.detail(texts, site),
             errors: Vec::new(),
         };
-        Self::json(
-            problem.status,
-            "application/problem+json",
-            &details,
-            outcome,
-        )
+        let outcome = Outcome::Refused(problem.reason());
+        Self::json(status, "application/problem+json", &details, outcome)
     }
 
     /// Input that cannot be accepted: the form again, or problem details that point at the fields.
-    #[must_use]
     pub fn invalid(
         request: &Request,
+        site: &Site,
+        content: Content<'_>,
         errors: &[FieldError],
-        form: impl FnOnce() -> String,
+        reason: &'static str,
     ) -> Self {
-        let (status, outcome) = (
-            StatusCode::UNPROCESSABLE_ENTITY,
-            Outcome::refused("invalid-input"),
-        );
+        let (status, outcome) = (StatusCode::UNPROCESSABLE_ENTITY, Outcome::Refused(reason));
         if !request.wants_json() {
-            return Self::page(status, form(), outcome);
+            let html = pages::render(site, request.language, content, errors);
+            return Self::html(status, html, outcome);
         }
-        let pointer = |field| format!("#/{field}");
+        let texts = request.language.texts();
         let errors = errors.iter().map(|error| ErrorDetail {
-            detail: error.advice,
-            pointer: pointer(error.field),
+            detail: error.cause.text(texts, site),
+            pointer: format!("#/{}", error.field),
         });
         let details = ProblemDetails {
             status: status.as_u16(),
-            title: "Some fields are not valid",
-            detail: "Correct the fields that the errors point at.",
+            title: texts.invalid_fields_title,
+            detail: texts.invalid_fields_detail,
             errors: errors.collect(),
         };
         Self::json(status, "application/problem+json", &details, outcome)
@@ -330,23 +226,22 @@ impl Answer {
     /// A dependency failed: `503`, to be tried again.
     fn unavailable(request: &Request, site: &Site, cause: &Unavailable) -> Self {
         let mut answer =
-            Self::problem(request, site, &Problem::UNAVAILABLE).with(header::RETRY_AFTER, "60");
-        answer.outcome = Outcome::unavailable(cause);
+            Self::problem(request, site, Problem::Unavailable).with(header::RETRY_AFTER, "60");
+        answer.outcome = Outcome::Unavailable(cause.clone());
         answer
     }
 
     /// `204` to the preflight of an allowed origin.
     fn preflight(methods: &'static str) -> Self {
-        Self::new(StatusCode::NO_CONTENT, Outcome::named("preflight"))
+        Self::new(StatusCode::NO_CONTENT, Outcome::Preflight)
             .with(ACCESS_CONTROL_ALLOW_METHODS, methods)
             .with(ACCESS_CONTROL_ALLOW_HEADERS, "content-type")
             .with(ACCESS_CONTROL_MAX_AGE, "600")
     }
 
-    /// The status, all headers and the body, as they are sent: every answer has the same headers for security, those
-    /// to an allowed origin have CORS headers, and the answer to a `HEAD` has no body.
-    #[must_use]
-    pub fn into_parts(self, request: &Request, site: &Site) -> (StatusCode, HeaderMap, String) {
+    /// The answer as it is sent: all have the same headers for security, those to an allowed origin have CORS headers, and the
+    /// answer to a `HEAD` has no body.
+    pub fn into_sent(self, request: &Request, site: &Site, policy: &str) -> Sent {
         let mut headers = HeaderMap::with_capacity(12);
         let mut set = |name: HeaderName, value: &str| {
             // Values are ours or from settings that were parsed as URLs: visible ASCII.
@@ -355,12 +250,11 @@ impl Answer {
             }
         };
         set(header::CACHE_CONTROL, "no-store");
-        set(
-            header::CONTENT_SECURITY_POLICY,
-            site.content_security_policy(),
-        );
-        set(header::REFERRER_POLICY, "same-origin");
-        set(header::VARY, "Origin");
+        set(header::CONTENT_LANGUAGE, request.language.tag());
+        set(header::CONTENT_SECURITY_POLICY, policy);
+        // Under which no page learns a token, not even one of the same origin.
+        set(header::REFERRER_POLICY, "strict-origin");
+        set(header::VARY, "Origin, Accept, Accept-Language, Cookie");
         set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
         for (name, value) in self.headers {
             set(name, &value);
@@ -372,11 +266,15 @@ impl Answer {
                 HeaderValue::from_static("retry-after"),
             );
         }
-        let body = if request.method == Method::HEAD {
-            String::new()
-        } else {
-            self.body
-        };
-        (self.status, headers, body)
+        Sent {
+            status: self.status,
+            headers,
+            cookie: self.cookie,
+            body: if request.method == Method::HEAD {
+                String::new()
+            } else {
+                self.body
+            },
+        }
     }
 }

@@ -1,16 +1,20 @@
 //! What the service reads of an event: of an HTTP API's and a function URL's (payload 2.0), and of a REST API's (1.0).
 //!
 //! `lambda_http`'s own types are not used: its conversion panics on a host, a forwarded protocol, a query or a body that it
-//! cannot read, and the header map in its events panics when there are more than it can hold.
+//! cannot read, and the header map in its events panics when there are more than it can hold
+//! (<https://github.com/aws/aws-lambda-rust-runtime/issues/515> and 517).
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use lambda_http::http::header::COOKIE;
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 
-use crate::web::request::{Request, Route};
+use crate::texts::Language;
+use crate::web::request::{Payload, Request};
+use crate::web::route::Route;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -24,6 +28,8 @@ struct Event {
     multi_value_headers: Option<BTreeMap<String, Option<Vec<String>>>>,
     /// Both.
     headers: Option<BTreeMap<String, Option<String>>>,
+    /// Payload 2.0 has them here and not among the headers.
+    cookies: Option<Vec<String>>,
     body: Option<String>,
     is_base64_encoded: Option<bool>,
 }
@@ -52,50 +58,76 @@ struct Client {
     source_ip: Option<String>,
 }
 
-/// The request in an event; `None` if it is no HTTP request, or if the body is not the base64 that it is said to be.
-#[must_use]
-pub fn read(json: &str, base_path: &str) -> Option<Request> {
-    let event: Event = serde_json::from_str(json).ok()?;
-    let context = event.request_context;
-    let (method, path, source_ip) = if let Some(http) = context.http {
-        (http.method, event.raw_path.or(http.path), http.source_ip)
-    } else {
-        let source_ip = context.identity.and_then(|client| client.source_ip);
-        (event.http_method?, event.path, source_ip)
+/// The request in an event. `language` is for whoever asks for none of ours.
+///
+/// # Errors
+///
+/// The format in which to answer what is no HTTP request, or has headers or a body that cannot be read.
+pub fn read(json: &str, base_path: &str, language: Language) -> Result<Request, Payload> {
+    let event: Event = serde_json::from_str(json).map_err(|_| Payload::V2)?;
+    let payload = match event.request_context.http {
+        Some(_) => Payload::V2,
+        None => Payload::V1,
     };
-    let path = path.unwrap_or_default();
-    let body = event.body.unwrap_or_default();
-    Some(Request {
-        method: Method::from_bytes(method.as_bytes()).ok()?,
-        route: Route::find(&path, context.stage.as_deref(), base_path),
-        headers: headers(
-            event.headers.unwrap_or_default(),
-            event.multi_value_headers.unwrap_or_default(),
-        )?,
-        body: if event.is_base64_encoded == Some(true) {
-            STANDARD.decode(body).ok()?
-        } else {
-            body.into_bytes()
-        },
-        source_ip,
-    })
+    let mut request = event.into_request(payload, base_path).ok_or(payload)?;
+    request.language = request.accepted_language().unwrap_or(language);
+    Ok(request)
 }
 
-/// Payload 1.0 has each header in both maps, in one of them with its last value only: that counts.
+impl Event {
+    fn into_request(self, payload: Payload, base_path: &str) -> Option<Request> {
+        let context = self.request_context;
+        let (method, path, source_ip) = if let Some(http) = context.http {
+            (http.method, self.raw_path.or(http.path), http.source_ip)
+        } else {
+            let source_ip = context.identity.and_then(|client| client.source_ip);
+            (self.http_method?, self.path, source_ip)
+        };
+        let path = path.unwrap_or_default();
+        let body = self.body.unwrap_or_default();
+        let headers = headers(
+            self.headers.unwrap_or_default(),
+            self.multi_value_headers.unwrap_or_default(),
+        )?;
+        // `cargo lambda watch` has cookies in both places.
+        let cookies = self.cookies.unwrap_or_else(|| {
+            let cookies = headers.get_all(COOKIE).iter();
+            let cookies = cookies.filter_map(|cookie| cookie.to_str().ok());
+            cookies.map(str::to_owned).collect()
+        });
+        Some(Request {
+            payload,
+            method: Method::from_bytes(method.as_bytes()).ok()?,
+            route: Route::find(&path, context.stage.as_deref(), base_path),
+            headers,
+            cookies,
+            body: if self.is_base64_encoded == Some(true) {
+                STANDARD.decode(body).ok()?
+            } else {
+                body.into_bytes()
+            },
+            source_ip,
+            language: Language::default(),
+        })
+    }
+}
+
+/// Payload 1.0 has each header in both maps, in one of them with its last value only: so the other one counts.
 fn headers(
     single: BTreeMap<String, Option<String>>,
     multiple: BTreeMap<String, Option<Vec<String>>>,
 ) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
-    for (name, value) in single {
-        if let Some(value) = value {
-            let (name, value) = (HeaderName::try_from(name), HeaderValue::try_from(value));
-            headers.try_insert(name.ok()?, value.ok()?).ok()?;
-        }
-    }
     for (name, values) in multiple {
         let name = HeaderName::try_from(name).ok()?;
-        if let Some(value) = values.and_then(|mut values| values.pop())
+        for value in values.unwrap_or_default() {
+            let value = HeaderValue::try_from(value).ok()?;
+            headers.try_append(&name, value).ok()?;
+        }
+    }
+    for (name, value) in single {
+        let name = HeaderName::try_from(name).ok()?;
+        if let Some(value) = value
             && !headers.contains_key(&name)
         {
             headers

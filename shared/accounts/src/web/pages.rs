@@ -1,24 +1,18 @@
 //! The pages. Designers edit `templates/pages`; what stands in braces is escaped.
 
+use addresses::EmailAddress;
 use askama::Template;
+use passwords::MIN_LENGTH;
 
 use crate::site::Site;
-use crate::web::answer::{FieldError, Problem};
+use crate::texts::{Language, Texts};
+use crate::web::problem::{FieldError, Problem};
 
-/// The hash of the style sheet in `templates/pages/page.html`, for the content security policy (CSP Level 3, 2.3.1).
-pub const STYLE_HASH: &str = "sha256-JEb0f2FV8BAil2rZnHHFWKSScIDpAkar3F46TmAL8Xc=";
-
-/// The errors of a form, by field.
-#[derive(Clone, Copy)]
-struct Errors<'a>(&'a [FieldError]);
-
-impl Errors<'_> {
-    fn of(&self, field: &str) -> Option<&'static str> {
-        self.0
-            .iter()
-            .find(|error| error.field == field)
-            .map(|error| error.advice)
-    }
+/// The style sheet, in the team's colour.
+#[derive(Template)]
+#[template(path = "pages/style.css", escape = "none")]
+struct Style<'a> {
+    site: &'a Site,
 }
 
 /// A page: its title, and which one it is.
@@ -26,154 +20,146 @@ impl Errors<'_> {
 #[template(path = "pages/page.html")]
 struct Page<'a> {
     site: &'a Site,
+    language: Language,
+    texts: &'static Texts,
+    style: String,
     title: &'a str,
     content: Content<'a>,
+    errors: Errors<'a>,
 }
 
-enum Content<'a> {
+/// The errors of a form.
+#[derive(Clone, Copy)]
+struct Errors<'a> {
+    fields: &'a [FieldError],
+    site: &'a Site,
+    texts: &'static Texts,
+}
+
+impl Errors<'_> {
+    fn of(&self, field: &str) -> Option<String> {
+        let error = self.fields.iter().find(|error| error.field == field)?;
+        Some(error.cause.text(self.texts, self.site).into_owned())
+    }
+}
+
+/// What a page shows.
+pub enum Content<'a> {
     SignUp {
         email: &'a str,
-        errors: Errors<'a>,
     },
     Created,
-    Confirm,
+    /// Asks for the password that was signed up with.
+    Password {
+        email: &'a EmailAddress,
+    },
+    /// Takes a new password, typed twice.
     ChoosePassword {
-        errors: Errors<'a>,
+        email: &'a EmailAddress,
+        why: WhyChoose,
     },
     Confirmed,
     Expired,
     ChangeEmail {
         email: &'a str,
         new_email: &'a str,
-        errors: Errors<'a>,
     },
-    Problem {
-        advice: &'a str,
+    /// Asks for the password of the account whose address is to change.
+    ChangeLink {
+        account: &'a EmailAddress,
+        new_email: &'a EmailAddress,
     },
+    AskForReset {
+        email: &'a str,
+    },
+    NewPassword {
+        email: &'a EmailAddress,
+    },
+    Problem(Problem),
 }
 
-fn page(site: &Site, title: &str, content: Content<'_>) -> String {
+/// Why a new password may be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyChoose {
+    /// There was more than one sign-up.
+    Contested,
+    /// The password that was tried is not that of the sign-up.
+    Wrong,
+    /// There is none yet.
+    First,
+}
+
+impl Content<'_> {
+    fn title(&self, texts: &Texts) -> &'static str {
+        match self {
+            Self::SignUp { .. } => texts.sign_up_title,
+            Self::Created => texts.created_title,
+            Self::Password { .. } => texts.password_title,
+            Self::ChoosePassword { .. } => texts.choose_title,
+            Self::Confirmed => texts.confirmed_title,
+            Self::Expired => texts.expired_title,
+            Self::ChangeEmail { .. } => texts.change_title,
+            Self::ChangeLink { .. } => texts.change_link_title,
+            Self::AskForReset { .. } => texts.reset_title,
+            Self::NewPassword { .. } => texts.new_password_title,
+            Self::Problem(problem) => problem.title(texts),
+        }
+    }
+}
+
+/// The page with this content, and the errors of its form.
+pub fn render(
+    site: &Site,
+    language: Language,
+    content: Content<'_>,
+    errors: &[FieldError],
+) -> String {
+    let texts = language.texts();
     // Rendering writes into memory and calls nothing that fails.
     Page {
         site,
-        title,
+        language,
+        texts,
+        style: style(site),
+        title: content.title(texts),
         content,
+        errors: Errors {
+            fields: errors,
+            site,
+            texts,
+        },
     }
     .render()
     .unwrap_or_default()
 }
 
-/// The sign-up form, with what was typed and what is wrong with it.
-#[must_use]
-pub fn sign_up(site: &Site, email: &str, errors: &[FieldError]) -> String {
-    page(
-        site,
-        "Create your account",
-        Content::SignUp {
-            email,
-            errors: Errors(errors),
-        },
-    )
-}
-
-/// "Look into your inbox".
-#[must_use]
-pub fn created(site: &Site) -> String {
-    page(site, "Look into your inbox", Content::Created)
-}
-
-/// The button that confirms.
-#[must_use]
-pub fn confirm(site: &Site) -> String {
-    page(site, "Confirm your address", Content::Confirm)
-}
-
-/// The form that chooses a password and confirms.
-#[must_use]
-pub fn choose_password(site: &Site, errors: &[FieldError]) -> String {
-    page(
-        site,
-        "Choose your password",
-        Content::ChoosePassword {
-            errors: Errors(errors),
-        },
-    )
-}
-
-/// "Your address is confirmed".
-#[must_use]
-pub fn confirmed(site: &Site) -> String {
-    page(site, "Your address is confirmed", Content::Confirmed)
-}
-
-/// The button that sends a fresh link.
-#[must_use]
-pub fn expired(site: &Site) -> String {
-    page(site, "This link has expired", Content::Expired)
-}
-
-/// The form that asks for another address.
-#[must_use]
-pub fn change_email(site: &Site, email: &str, new_email: &str, errors: &[FieldError]) -> String {
-    page(
-        site,
-        "Change your address",
-        Content::ChangeEmail {
-            email,
-            new_email,
-            errors: Errors(errors),
-        },
-    )
-}
-
-/// A refusal.
-#[must_use]
-pub fn problem(site: &Site, problem: &Problem) -> String {
-    page(
-        site,
-        problem.title,
-        Content::Problem {
-            advice: problem.advice,
-        },
-    )
+/// The style sheet of every page.
+pub fn style(site: &Site) -> String {
+    Style { site }.render().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use addresses::InvalidEmailAddress;
+
     use super::*;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    use sha2::{Digest as _, Sha256};
-
-    #[test]
-    fn the_policy_knows_the_style_sheet() {
-        let html = confirmed(&Site::example());
-        let style = html
-            .split_once("<style>")
-            .unwrap()
-            .1
-            .split_once("</style>")
-            .unwrap()
-            .0;
-
-        assert_eq!(
-            format!("sha256-{}", STANDARD.encode(Sha256::digest(style))),
-            STYLE_HASH
-        );
-    }
+    use crate::web::problem::Cause;
 
     #[test]
     fn what_was_typed_is_escaped_and_each_error_is_beside_its_field() {
         let error = FieldError {
             field: "email",
-            advice: "Enter an address.",
+            cause: Cause::Email(InvalidEmailAddress::NoAt),
+        };
+        let content = Content::SignUp {
+            email: "\"><script>alert(1)</script>",
         };
 
-        let html = sign_up(&Site::example(), "\"><script>alert(1)</script>", &[error]);
+        let html = render(&Site::example(), Language::En, content, &[error]);
 
         assert!(!html.contains("<script"));
         assert!(html.contains("aria-invalid=\"true\" aria-describedby=\"email-error\""));
-        assert!(html.contains("id=\"email-error\" role=\"alert\">Enter an address.</p>"));
+        assert!(html.contains("id=\"email-error\" role=\"alert\">Enter an address like"));
         assert!(!html.contains("id=\"password-error\""));
     }
 }

@@ -1,112 +1,50 @@
 //! A request as the handlers see it.
 
-use lambda_http::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN};
+use lambda_http::http::header::{
+    ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN,
+};
 use lambda_http::http::{HeaderValue, Method};
 
 use crate::site::Site;
-use crate::web::answer::{Problem, Refusal};
+use crate::texts::Language;
+use crate::web::problem::{Problem, Refusal};
+use crate::web::route::Route;
 
 /// A request: what of an event the service looks at.
 #[derive(Default)]
 pub struct Request {
-    /// The method.
+    pub payload: Payload,
     pub method: Method,
     /// The route that the path names, if it names one.
     pub route: Option<Route>,
-    /// The headers.
     pub headers: HeaderMap,
+    /// The values of `Cookie`.
+    pub cookies: Vec<String>,
     /// The body, decoded.
     pub body: Vec<u8>,
     /// The client's IP address, as API Gateway saw it.
     pub source_ip: Option<String>,
+    /// The language to answer in.
+    pub language: Language,
 }
 
-/// The paths of the service, without stage and base path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Route {
-    /// `/accounts/create`
-    Create,
-    /// `/accounts/created`
-    Created,
-    /// `/accounts/confirm/{token}`
-    Confirm {
-        /// The last segment, as it stands in the path.
-        token: String,
-    },
-    /// `/accounts/confirmed`
-    Confirmed,
-    /// `/accounts/email`
-    Email,
-}
-
-impl Route {
-    /// Finds the route of `path`, which may or may not begin with the `stage` of a REST or HTTP API and the `base_path` of
-    /// `BASE_URL`: which of them an event's path holds depends on the kind of API and on whether it has its own domain.
-    #[must_use]
-    pub fn find(path: &str, stage: Option<&str>, base_path: &str) -> Option<Self> {
-        let staged = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
-        let inner = [Some(path), staged];
-        let mut candidates = inner
-            .into_iter()
-            .flatten()
-            .flat_map(|path| [Some(path), path.strip_prefix(base_path)]);
-        candidates.find_map(|path| Self::parse(path?))
-    }
-
-    fn parse(path: &str) -> Option<Self> {
-        match path {
-            "/accounts/create" => Some(Self::Create),
-            "/accounts/created" => Some(Self::Created),
-            "/accounts/confirmed" => Some(Self::Confirmed),
-            "/accounts/email" => Some(Self::Email),
-            _ => {
-                let token = path.strip_prefix("/accounts/confirm/")?;
-                let is_segment = !token.is_empty() && !token.contains('/');
-                is_segment.then(|| Self::Confirm {
-                    token: token.to_owned(),
-                })
-            }
-        }
-    }
-
-    /// The route's pattern, for logs: never the token.
-    #[must_use]
-    pub fn pattern(&self) -> &'static str {
-        match self {
-            Self::Create => "/accounts/create",
-            Self::Created => "/accounts/created",
-            Self::Confirm { .. } => "/accounts/confirm/{token}",
-            Self::Confirmed => "/accounts/confirmed",
-            Self::Email => "/accounts/email",
-        }
-    }
-
-    fn takes_post(&self) -> bool {
-        !matches!(self, Self::Created | Self::Confirmed)
-    }
-
-    /// The value of `Allow`.
-    fn allow(&self) -> &'static str {
-        if self.takes_post() {
-            "GET, HEAD, POST, OPTIONS"
-        } else {
-            "GET, HEAD, OPTIONS"
-        }
-    }
+/// The format of an event, and so of the reply
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Payload {
+    V1,
+    #[default]
+    V2,
 }
 
 impl Request {
     /// Lets through what may reach a function: a `GET`, a `HEAD`, or a `POST` that no other site's page has sent.
-    ///
-    /// # Errors
-    ///
-    /// The [`Refusal`] of all else; a preflight of an allowed origin is not for a function either.
     pub fn admit(&self, site: &Site) -> Result<&Route, Refusal> {
-        let route = self.route.as_ref().ok_or(Problem::NOT_FOUND)?;
+        let route = self.route.as_ref().ok_or(Problem::NotFound)?;
         let allow = route.allow();
         match self.method {
             Method::POST if !route.takes_post() => Err(Refusal::Method { allow }),
-            Method::POST if self.is_cross_site(site) => Err(Problem::CROSS_SITE.into()),
+            Method::POST if self.is_cross_site(site) => Err(Problem::CrossSite.into()),
             Method::GET | Method::HEAD | Method::POST => Ok(route),
             Method::OPTIONS if self.allowed_origin(site).is_some() => {
                 Err(Refusal::Preflight { allow })
@@ -133,7 +71,6 @@ impl Request {
     }
 
     /// The request's `Origin` if it is in `ALLOWED_ORIGINS`.
-    #[must_use]
     pub fn allowed_origin(&self, site: &Site) -> Option<&HeaderValue> {
         self.headers.get(ORIGIN).filter(|origin| {
             origin
@@ -143,7 +80,6 @@ impl Request {
     }
 
     /// Whether a browser fetches the page before anybody asked for it: `Sec-Purpose`, and what older ones send.
-    #[must_use]
     pub fn is_prefetch(&self) -> bool {
         ["sec-purpose", "purpose", "x-purpose", "x-moz"]
             .into_iter()
@@ -159,7 +95,6 @@ impl Request {
     }
 
     /// Whether the client sends JSON, or asks for it rather than for HTML (RFC 9110, 12.5.1).
-    #[must_use]
     pub fn wants_json(&self) -> bool {
         if self.media_type() == Some("application/json") {
             return true;
@@ -178,7 +113,6 @@ impl Request {
     }
 
     /// The media type of the body, without parameters, if it is one of ours and in UTF-8; `""` stands for none given.
-    #[must_use]
     pub fn media_type(&self) -> Option<&'static str> {
         let Some(value) = self.headers.get(CONTENT_TYPE) else {
             return Some("");
@@ -199,6 +133,24 @@ impl Request {
             .find(|ours| is_utf8 && essence.trim().eq_ignore_ascii_case(ours))
     }
 
+    /// The language of ours that the client likes best (RFC 9110, 12.5.4).
+    pub fn accepted_language(&self) -> Option<Language> {
+        let mut accepted: Vec<_> = weighted(self.header(&ACCEPT_LANGUAGE)?)
+            .filter(|(_, quality)| *quality > 0)
+            .filter_map(|(tag, quality)| Some((Language::from_tag(tag)?, quality)))
+            .collect();
+        // Stable: of equals the first counts.
+        accepted.sort_by_key(|(_, quality)| std::cmp::Reverse(*quality));
+        accepted.first().map(|(language, _)| *language)
+    }
+
+    /// The whole chain of `X-Forwarded-For`.
+    pub fn forwarded_for(&self) -> String {
+        let values = self.headers.get_all("x-forwarded-for").iter();
+        let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
+        values.join(",")
+    }
+
     fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -207,9 +159,21 @@ impl Request {
 /// The weight that `accept` gives to the first of `names`, or to any type: (quality in thousandths, whether it was named).
 fn preference(accept: &str, names: &[&str]) -> (u16, bool) {
     let mut best = (0, false);
-    for range in accept.split(',') {
-        let mut parts = range.split(';').map(str::trim);
-        let media_type = parts.next().unwrap_or_default();
+    for (range, quality) in weighted(accept) {
+        let is_ours = names.iter().any(|name| range.eq_ignore_ascii_case(name));
+        if (is_ours || range == "*/*") && quality > 0 {
+            best = best.max((quality, is_ours));
+        }
+    }
+    best
+}
+
+/// The members of a list such as `Accept`, each with its quality in thousandths (RFC 9110, 12.4.2). By hand, as the crates for
+/// it read either media types or languages.
+fn weighted(list: &str) -> impl Iterator<Item = (&str, u16)> {
+    list.split(',').map(|member| {
+        let mut parts = member.split(';').map(str::trim);
+        let value = parts.next().unwrap_or_default();
         let quality =
             parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
         let quality = quality.map_or(1.0, |quality| quality.parse::<f32>().unwrap_or(0.0));
@@ -219,55 +183,13 @@ fn preference(accept: &str, names: &[&str]) -> (u16, bool) {
             reason = "clamped to 0 to 1000"
         )]
         let quality = (quality.clamp(0.0, 1.0) * 1000.0) as u16;
-        let is_ours = names
-            .iter()
-            .any(|name| media_type.eq_ignore_ascii_case(name));
-        if (is_ours || media_type == "*/*") && quality > 0 {
-            best = best.max((quality, is_ours));
-        }
-    }
-    best
+        (value, quality)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_route_is_what_remains_without_stage_and_base_path() {
-        for (path, stage, base_path) in [
-            ("/accounts/create", None, ""),
-            ("/accounts/create", Some("prod"), "/prod"),
-            ("/prod/accounts/create", Some("prod"), ""),
-            ("/prod/accounts/create", Some("prod"), "/prod"),
-            ("/v1/accounts/create", Some("$default"), "/v1"),
-            ("/prod/v1/accounts/create", Some("prod"), "/v1"),
-            ("/accounts/create", Some("accounts"), "/accounts"),
-            ("/accounts/accounts/create", Some("accounts"), ""),
-        ] {
-            assert_eq!(
-                Route::find(path, stage, base_path),
-                Some(Route::Create),
-                "{path} {stage:?} {base_path}"
-            );
-        }
-    }
-
-    #[test]
-    fn other_paths_are_no_route() {
-        for path in [
-            "",
-            "/",
-            "accounts/create",
-            "/accounts/create/",
-            "/accounts/confirm/",
-            "/accounts/confirm/a/b",
-            "/x/accounts/create",
-            "/prodaccounts/create",
-        ] {
-            assert_eq!(Route::find(path, Some("prod"), "/v1"), None, "{path}");
-        }
-    }
 
     fn asks(accept: &str) -> bool {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_str(accept).unwrap())]);

@@ -1,0 +1,265 @@
+//! A sign-up's link.
+
+use accounts::clock;
+use accounts::links::Link;
+use accounts::outcome::Outcome;
+use accounts::service::Service;
+use accounts::unavailable::Unavailable;
+use accounts::users::user::{State, User};
+use accounts::users::{Confirmation, Proof};
+use accounts::web::answer::Answer;
+use accounts::web::pages::{Content, WhyChoose};
+use accounts::web::problem::{Cause, FieldError, Problem, Refusal};
+use accounts::web::request::Request;
+use addresses::EmailAddress;
+use lambda_http::http::Method;
+
+use crate::{ConfirmOn, LinkForm, browser_id};
+
+/// Opens the link: confirms if the browser or the setting vouches for whoever opens it, and else asks for the password.
+pub async fn open(
+    service: &Service,
+    confirm_on: ConfirmOn,
+    request: &Request,
+    email: &EmailAddress,
+    link: &Link,
+) -> Result<Answer, Refusal> {
+    let browser = browser_id(service, request).await;
+    if request.method == Method::HEAD {
+        return look(service, confirm_on, browser, request, email, link).await;
+    }
+    let by_browser = browser.as_deref().map(Proof::SignUp);
+    let by_link = (confirm_on == ConfirmOn::Visit).then_some(Proof::Link);
+    let mut waiting = None;
+    for proof in by_browser.into_iter().chain(by_link) {
+        match confirm(service, request, email, link, proof).await? {
+            Confirmation::NotProved(user) => waiting = Some(user),
+            confirmation => return answer(service, request, email, link, confirmation),
+        }
+    }
+    match waiting {
+        Some(user) => Ok(password_page(service, request, email, &user)),
+        None => look(service, confirm_on, None, request, email, link).await,
+    }
+}
+
+/// Answers as opening the link would, and changes nothing but a row that other code has left to expire.
+async fn look(
+    service: &Service,
+    confirm_on: ConfirmOn,
+    browser: Option<String>,
+    request: &Request,
+    email: &EmailAddress,
+    link: &Link,
+) -> Result<Answer, Refusal> {
+    let user = find(service, email, link).await?;
+    let is_browsers = browser.is_some() && browser == user.sign_up && user.is_waiting();
+    let is_trusted = confirm_on == ConfirmOn::Visit && user.state == State::Waiting;
+    let message = request.language.texts().message_confirmed;
+    let url = &service.site.sign_in_url;
+    if user.is_confirmed() {
+        if request.method == Method::GET {
+            service.users.keep_confirmed(email, &user).await?;
+        }
+        Ok(Answer::done(
+            request,
+            url,
+            message,
+            Outcome::ConfirmedBefore,
+        ))
+    } else if is_browsers || is_trusted {
+        Ok(Answer::done(request, url, message, Outcome::Head))
+    } else {
+        Ok(password_page(service, request, email, &user))
+    }
+}
+
+/// Takes the password that was signed up with, or a new one that is typed twice.
+pub async fn post(
+    service: &Service,
+    request: &Request,
+    email: &EmailAddress,
+    link: &Link,
+    form: &LinkForm,
+) -> Result<Answer, Refusal> {
+    if form.password_again.is_empty() {
+        try_password(service, request, email, link, form).await
+    } else {
+        choose_password(service, request, email, link, form).await
+    }
+}
+
+async fn try_password(
+    service: &Service,
+    request: &Request,
+    email: &EmailAddress,
+    link: &Link,
+    form: &LinkForm,
+) -> Result<Answer, Refusal> {
+    let password = match form.password.attempt("password") {
+        Ok(password) => password,
+        Err(error) => {
+            let user = find(service, email, link).await?;
+            return Ok(invalid(
+                service,
+                request,
+                email,
+                &user,
+                &[error],
+                "invalid-input",
+            ));
+        }
+    };
+    service.admit(request).await?;
+    let attempt = service.attempt(email, request).await?;
+    let user = attempt
+        .user
+        .filter(|user| user.is_of_link(link.date_signed));
+    let user = user.ok_or(Problem::InvalidLink)?;
+    let is_right = passwords::is_password_of(user.password_hash(), password) && attempt.allowed;
+    if user.is_confirmed() {
+        let confirmation = Confirmation::DoneBefore;
+        return answer(service, request, email, link, confirmation);
+    }
+    if let (true, Some(hash)) = (is_right, user.password_hash()) {
+        let proof = Proof::Password(hash);
+        let confirmation = confirm(service, request, email, link, proof).await?;
+        return answer(service, request, email, link, confirmation);
+    }
+    let error = FieldError {
+        field: "password",
+        cause: Cause::WrongSignUpPassword,
+    };
+    Ok(invalid(
+        service,
+        request,
+        email,
+        &user,
+        &[error],
+        "wrong-password",
+    ))
+}
+
+async fn choose_password(
+    service: &Service,
+    request: &Request,
+    email: &EmailAddress,
+    link: &Link,
+    form: &LinkForm,
+) -> Result<Answer, Refusal> {
+    let is_same = form.password == form.password_again;
+    let differ = FieldError {
+        field: "password_again",
+        cause: Cause::PasswordsDiffer,
+    };
+    let password = match form.password.new_password("password", Some(email)) {
+        Ok(password) if is_same => password,
+        rejected => {
+            let user = find(service, email, link).await?;
+            let error = rejected.err().unwrap_or(differ);
+            return Ok(invalid(
+                service,
+                request,
+                email,
+                &user,
+                &[error],
+                "invalid-input",
+            ));
+        }
+    };
+    service.admit(request).await?;
+    let hash = password.hash().map_err(Unavailable::from)?;
+    let proof = Proof::NewPassword(&hash);
+    let confirmation = confirm(service, request, email, link, proof).await?;
+    answer(service, request, email, link, confirmation)
+}
+
+async fn confirm(
+    service: &Service,
+    request: &Request,
+    email: &EmailAddress,
+    link: &Link,
+    proof: Proof<'_>,
+) -> Result<Confirmation, Unavailable> {
+    let from = service.limits.digest(&service.network(request)).await;
+    service
+        .users
+        .confirm(email, link.date_signed, proof, request.language, &from)
+        .await
+}
+
+fn answer(
+    service: &Service,
+    request: &Request,
+    email: &EmailAddress,
+    link: &Link,
+    confirmation: Confirmation,
+) -> Result<Answer, Refusal> {
+    let outcome = match confirmation {
+        Confirmation::Done => Outcome::Confirmed {
+            after: clock::now().saturating_sub(link.date_signed),
+            by_older_key: link.by_older_key,
+        },
+        Confirmation::DoneBefore => Outcome::ConfirmedBefore,
+        Confirmation::NotProved(user) => {
+            return Ok(password_page(service, request, email, &user));
+        }
+        Confirmation::NoUser => return Err(Problem::InvalidLink.into()),
+    };
+    let message = request.language.texts().message_confirmed;
+    let url = &service.site.sign_in_url;
+    Ok(Answer::done(request, url, message, outcome))
+}
+
+/// The user that this link is for.
+async fn find(service: &Service, email: &EmailAddress, link: &Link) -> Result<User, Refusal> {
+    let user = service.users.find(email).await?;
+    let user = user.filter(|user| user.is_of_link(link.date_signed));
+    user.ok_or(Problem::InvalidLink.into())
+}
+
+fn password_page(
+    service: &Service,
+    request: &Request,
+    email: &EmailAddress,
+    user: &User,
+) -> Answer {
+    let texts = request.language.texts();
+    let (content, message) = match user.state {
+        State::Waiting | State::Confirmed => {
+            (Content::Password { email }, texts.message_password_needed)
+        }
+        State::Contested => (
+            choose(email, WhyChoose::Contested),
+            texts.message_new_password_needed,
+        ),
+        State::Invited => (
+            choose(email, WhyChoose::First),
+            texts.message_new_password_needed,
+        ),
+    };
+    let outcome = Outcome::PasswordPage;
+    Answer::message(request, &service.site, content, message, outcome)
+}
+
+fn choose(email: &EmailAddress, why: WhyChoose) -> Content<'_> {
+    Content::ChoosePassword { email, why }
+}
+
+/// The page again, with both fields: a wrong password may have been mistyped or somebody else's.
+fn invalid(
+    service: &Service,
+    request: &Request,
+    email: &EmailAddress,
+    user: &User,
+    errors: &[FieldError],
+    reason: &'static str,
+) -> Answer {
+    let why = match user.state {
+        State::Contested => WhyChoose::Contested,
+        State::Invited => WhyChoose::First,
+        State::Waiting | State::Confirmed => WhyChoose::Wrong,
+    };
+    let content = choose(email, why);
+    Answer::invalid(request, &service.site, content, errors, reason)
+}

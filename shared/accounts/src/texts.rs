@@ -1,0 +1,119 @@
+//! Every sentence of pages, mails, errors and problem details: one file for each language.
+//!
+//! A language is a file in `texts/` and a line in `languages!` below. A text that is missing or too many, or a placeholder that
+//! is missing or unknown, fails the build.
+
+mod fill;
+mod plural;
+
+use crate::clock::Date;
+pub use crate::texts::fill::Texts;
+pub use crate::texts::plural::{Forms, Plural};
+
+macro_rules! languages {
+    ($($(#[$default:meta])* $language:ident $module:ident $tag:literal $direction:literal;)+) => {
+        $(mod $module;)+
+
+        /// A language that the service speaks.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub enum Language {
+            $($(#[$default])* $language,)+
+        }
+
+        impl Language {
+            pub const ALL: &[Self] = &[$(Self::$language),+];
+
+            /// The language's tag (BCP 47).
+            pub fn tag(self) -> &'static str {
+                match self { $(Self::$language => $tag,)+ }
+            }
+
+            /// `ltr` or `rtl`: HTML's `dir`.
+            pub fn direction(self) -> &'static str {
+                match self { $(Self::$language => $direction,)+ }
+            }
+
+            pub fn texts(self) -> &'static Texts {
+                match self { $(Self::$language => &$module::TEXTS,)+ }
+            }
+        }
+
+        $(const _: () = $module::TEXTS.check();)+
+    };
+}
+
+languages! {
+    #[default]
+    En en "en" "ltr";
+}
+
+impl Language {
+    /// The language that a tag names, or the part of it that we know: `de-AT` is `de`, `zh-CN` is `zh-Hans`.
+    pub fn from_tag(tag: &str) -> Option<Self> {
+        let tag = tag.trim().to_ascii_lowercase();
+        let tag = match tag.as_str() {
+            "zh" | "zh-cn" | "zh-sg" => "zh-hans",
+            "pt" => "pt-br",
+            tag => tag,
+        };
+        let known = |tag: &str| {
+            let mut all = Self::ALL.iter().copied();
+            all.find(|language| language.tag().eq_ignore_ascii_case(tag))
+        };
+        // RFC 4647, 3.4: the tag is shortened from its end.
+        let mut ranges = std::iter::successors(Some(tag), |tag| Some(tag.rsplit_once('-')?.0));
+        ranges.find_map(known)
+    }
+
+    /// A time for people: `23 November 2026, 06:00 UTC`.
+    pub fn time(self, seconds: u64) -> String {
+        let texts = self.texts();
+        let Date {
+            year,
+            month,
+            day,
+            time,
+        } = Date::of(seconds);
+        let month = texts.months.get(month).copied().unwrap_or_default();
+        texts.date(&day.to_string(), month, &year.to_string(), &time)
+    }
+
+    /// A number of seconds as people say it: the largest unit that fits without a rest.
+    pub fn duration(self, seconds: u64) -> String {
+        let texts = self.texts();
+        let (count, forms) = match seconds {
+            s if s % 86_400 == 0 && s > 86_400 => (s / 86_400, &texts.days),
+            s if s % 3_600 == 0 => (s / 3_600, &texts.hours),
+            s if s % 60 == 0 => (s / 60, &texts.minutes),
+            s => (s, &texts.seconds),
+        };
+        let form = forms.of((texts.plural)(count));
+        form.replace("{n}", &count.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_shortened_until_it_is_known() {
+        for tag in ["en", "EN", "en-GB", "en-Latn-US-x-y"] {
+            assert_eq!(Language::from_tag(tag), Some(Language::En), "{tag}");
+        }
+        for tag in ["", "-", "e", "tlh", "english"] {
+            assert_eq!(Language::from_tag(tag), None, "{tag}");
+        }
+    }
+
+    #[test]
+    fn times_and_durations_are_said_as_people_do() {
+        let english = Language::En;
+
+        assert_eq!(english.time(1_764_000_000), "24 November 2025, 16:00 UTC");
+        assert_eq!(english.duration(86_400), "24 hours");
+        assert_eq!(english.duration(172_800), "2 days");
+        assert_eq!(english.duration(3_600), "1 hour");
+        assert_eq!(english.duration(90), "90 seconds");
+    }
+}
