@@ -247,6 +247,12 @@ fn invalid(
     errors: &[FieldError],
     reason: &'static str,
 ) -> Answer {
+    if user.is_confirmed() {
+        // Whatever was typed, there is nothing left to do.
+        let message = request.language.texts().message_confirmed;
+        let (url, outcome) = (&service.site.sign_in_url, Outcome::ConfirmedBefore);
+        return Answer::done(request, url, message, outcome);
+    }
     let why = match user.state {
         State::Contested => WhyChoose::Contested,
         State::Invited => WhyChoose::First,
