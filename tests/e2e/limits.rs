@@ -283,15 +283,16 @@ async fn a_bounced_address_is_handed_to_ses_and_one_that_complained_is_not() {
 
 #[tokio::test]
 async fn a_mail_that_ses_refused_does_not_count() {
+    let refused = || Fault::error(400, "MessageRejected");
     let (clock, world) = world_with(&[("RESET_MAX_AGE", "172800")]).await;
     for count in 1..=10 {
-        world.ses.once("SendEmail", Fault::access_denied());
-        assert_eq!(reset(&world, ADA).await.status, 503);
+        world.ses.once("SendEmail", refused());
+        assert_eq!(reset(&world, ADA).await.status, 503, "{count}");
         assert_eq!(reset(&world, ADA).await.status, 303);
         assert_eq!(mails(&world, ADA), count);
         clock.advance(MINUTE);
     }
-    world.ses.once("SendEmail", Fault::access_denied());
+    world.ses.once("SendEmail", refused());
     assert_eq!(reset(&world, ADA).await.status, 303, "nothing is sent");
     assert_eq!(mails(&world, ADA), 10);
 }
