@@ -215,20 +215,12 @@ fn password_page(
     email: &EmailAddress,
     user: &User,
 ) -> Answer {
-    let texts = request.language.texts();
-    let (content, message) = match user.state {
-        State::Waiting | State::Confirmed => {
-            (Content::Password { email }, texts.message_password_needed)
-        }
-        State::Contested => (
-            choose(email, WhyChoose::Contested),
-            texts.message_new_password_needed,
-        ),
-        State::Invited => (
-            choose(email, WhyChoose::First),
-            texts.message_new_password_needed,
-        ),
+    let content = match user.state {
+        State::Waiting | State::Confirmed => Content::Password { email },
+        State::Contested => choose(email, WhyChoose::Contested),
+        State::Invited => choose(email, WhyChoose::First),
     };
+    let message = request.language.texts().message_password_needed;
     let outcome = Outcome::PasswordPage;
     Answer::message(request, &service.site, content, message, outcome)
 }
@@ -247,12 +239,6 @@ fn invalid(
     errors: &[FieldError],
     reason: &'static str,
 ) -> Answer {
-    if user.is_confirmed() {
-        // Whatever was typed, there is nothing left to do.
-        let message = request.language.texts().message_confirmed;
-        let (url, outcome) = (&service.site.sign_in_url, Outcome::ConfirmedBefore);
-        return Answer::done(request, url, message, outcome);
-    }
     let why = match user.state {
         State::Contested => WhyChoose::Contested,
         State::Invited => WhyChoose::First,

@@ -110,9 +110,7 @@ impl Users {
             _ => update,
         };
         Ok(match update.send().await? {
-            Written::Refused(Some(row)) => {
-                User::from_item(&row, now).filter(|user| user.is_confirmed())
-            }
+            Written::Refused(Some(row)) => User::from_item(&row, now).filter(User::is_confirmed),
             Written::Done | Written::Refused(None) => None,
         })
     }
