@@ -50,6 +50,10 @@ const NOT_EXPIRED: &str = "attribute_not_exists(expires_at) OR expires_at >= :no
 const NOT_YOUNGER_THAN_LINK: &str =
     "attribute_not_exists(created_at) OR created_at <= :created_before";
 
+/// A row of the first version that only remembers mails, and is nobody's.
+const RESERVED: &str = "attribute_exists(mail_claim) AND attribute_not_exists(user_id) AND \
+                        attribute_not_exists(password_hash)";
+
 /// The users.
 pub struct Users {
     table: Table,
