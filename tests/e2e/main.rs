@@ -19,6 +19,7 @@ mod cross_site;
 mod events;
 mod faults;
 mod first_version;
+mod flask;
 mod fresh_link;
 mod keys;
 mod life;
