@@ -164,10 +164,14 @@ async fn ask(
         new_email: new,
         requested_at: Users::change_date(&account),
     };
-    if !users.request_change(old, &account, &requested).await? {
-        limits.lift(claim).await?;
-        return Ok(Err("overtaken"));
+    let is_kept = users.request_change(old, &account, &requested).await;
+    if !matches!(is_kept, Ok(true)) {
+        // If this fails too, the address waits for the cooldown.
+        let _ = limits.lift(claim).await;
+        return is_kept.map(|_| Err("overtaken"));
     }
+    // Who has complained gets no more mail.
+    let has_complained = taken.as_ref().is_some_and(User::has_complained);
     let taken = taken.filter(|user| matches!(user.state, State::Confirmed | State::Invited));
     let (mail, outcome) = match &taken {
         Some(user) => {
@@ -183,7 +187,7 @@ async fn ask(
             (mail, Outcome::ChangeAsked)
         }
     };
-    if taken.is_none_or(|user| !user.has_complained()) {
+    if !has_complained {
         service.mail(new, claim, mail).await?;
     }
     Ok(Ok(outcome))

@@ -34,25 +34,31 @@ pub async fn send(
         let (content, reason) = (Content::Expired, "invalid-input");
         return Ok(Answer::invalid(request, site, content, &[error], reason));
     }
-    let mut mailed = false;
+    let accepted = |mailed| {
+        let outcome = Outcome::FreshLink { mailed };
+        Answer::accepted(request, &site.index_url, outcome)
+    };
     let user = users.find(email).await?;
     if let Some(user) = user.filter(User::is_waiting) {
         // Whoever signed up before the row was made may not be who made it.
         let contests = !user.is_of_link(link.date_signed);
         let kind = MailKind::SignUp { made_row: false };
-        let ((), claim) = tokio::try_join!(
+        let (still_waits, claim) = tokio::try_join!(
             users.renew(email, &user, contests),
             limits.claim_mail(kind, email, links.max_age),
         )?;
-        if let Some(claim) = claim.filter(|_| !user.has_complained()) {
+        if let (Some(claim), false) = (claim, user.has_complained()) {
+            if !still_waits {
+                limits.lift(claim).await?;
+                return Ok(accepted(false));
+            }
             let url = links.confirm_sign_up(email).await?;
             let signed_up = user.created_at.unwrap_or_else(clock::now);
             let writer = service.writer(user.locale);
             let mail = writer.confirm(email, url, signed_up, links.max_age);
             service.mail(email, claim, mail).await?;
-            mailed = true;
+            return Ok(accepted(true));
         }
     }
-    let outcome = Outcome::FreshLink { mailed };
-    Ok(Answer::accepted(request, &site.index_url, outcome))
+    Ok(accepted(false))
 }

@@ -55,20 +55,13 @@ async fn look(
     let user = find(service, email, link).await?;
     let is_browsers = browser.is_some() && browser == user.sign_up && user.is_waiting();
     let is_trusted = confirm_on == ConfirmOn::Visit && user.state == State::Waiting;
-    let message = request.language.texts().message_confirmed;
-    let url = &service.site.sign_in_url;
     if user.is_confirmed() {
         if request.method == Method::GET {
             service.users.keep_confirmed(email, &user).await?;
         }
-        Ok(Answer::done(
-            request,
-            url,
-            message,
-            Outcome::ConfirmedBefore,
-        ))
+        Ok(done(service, request, Outcome::ConfirmedBefore))
     } else if is_browsers || is_trusted {
-        Ok(Answer::done(request, url, message, Outcome::Head))
+        Ok(done(service, request, Outcome::Head))
     } else {
         Ok(password_page(service, request, email, &user))
     }
@@ -206,9 +199,7 @@ fn answer(
         }
         Confirmation::NoUser => return Err(Problem::InvalidLink.into()),
     };
-    let message = request.language.texts().message_confirmed;
-    let url = &service.site.sign_in_url;
-    Ok(Answer::done(request, url, message, outcome))
+    Ok(done(service, request, outcome))
 }
 
 /// The user that this link is for.
@@ -246,7 +237,8 @@ fn choose(email: &EmailAddress, why: WhyChoose) -> Content<'_> {
     Content::ChoosePassword { email, why }
 }
 
-/// The page again, with both fields: a wrong password may have been mistyped or somebody else's.
+/// The page again, with both fields: a wrong password may have been mistyped or somebody else's. An address that is confirmed
+/// needs none.
 fn invalid(
     service: &Service,
     request: &Request,
@@ -255,11 +247,23 @@ fn invalid(
     errors: &[FieldError],
     reason: &'static str,
 ) -> Answer {
+    if user.is_confirmed() {
+        // Whatever was typed, there is nothing left to do.
+        let message = request.language.texts().message_confirmed;
+        let (url, outcome) = (&service.site.sign_in_url, Outcome::ConfirmedBefore);
+        return Answer::done(request, url, message, outcome);
+    }
     let why = match user.state {
         State::Contested => WhyChoose::Contested,
         State::Invited => WhyChoose::First,
-        State::Waiting | State::Confirmed => WhyChoose::Wrong,
+        State::Waiting => WhyChoose::Wrong,
+        State::Confirmed => return done(service, request, Outcome::ConfirmedBefore),
     };
     let content = choose(email, why);
     Answer::invalid(request, &service.site, content, errors, reason)
+}
+
+fn done(service: &Service, request: &Request, outcome: Outcome) -> Answer {
+    let message = request.language.texts().message_confirmed;
+    Answer::done(request, &service.site.sign_in_url, message, outcome)
 }
