@@ -328,7 +328,7 @@ async fn the_readmes_picture_is_taken_on_request() {
     sign_up(&world, ADA).await;
     let link = world.mail_to(ADA).link();
 
-    browser.set_window_size(500, 720).await.unwrap();
+    browser.set_window_size(500, 760).await.unwrap();
     let mut pages = String::new();
     for path in ["/accounts/create", "/accounts/created", &link] {
         let url = if path == link {
@@ -341,7 +341,7 @@ async fn the_readmes_picture_is_taken_on_request() {
         pages += &format!("<img src='data:image/png;base64,{png}'>");
     }
     let style = "body { display: flex; align-items: start; gap: 12px; margin: 0; padding: 12px; width: max-content; background: #cbd5e1 } img { width: 440px }";
-    let page = format!("<style>{style}</style><body>{pages}");
+    let page = format!("<!doctype html><style>{style}</style><body>{pages}");
     browser.set_window_size(1_600, 1_000).await.unwrap();
     let page = format!("data:text/html;base64,{}", BASE64.encode(page));
     browser.goto(&page).await.unwrap();
