@@ -22,6 +22,7 @@ mod keys;
 mod life;
 mod logs;
 mod mails;
+mod model;
 mod pages;
 mod races;
 mod repeats;
