@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use fantoccini::Locator;
 use serde_json::Value;
+use std::fmt::Write as _;
 use tests::{Browser, World};
 
 use crate::steps::{
@@ -336,7 +337,7 @@ async fn the_readmes_picture_is_taken_on_request() {
         };
         browser.goto(&url).await.unwrap();
         let png = BASE64.encode(browser.screenshot().await.unwrap());
-        pages += &format!("<img src='data:image/png;base64,{png}'>");
+        write!(pages, "<img src='data:image/png;base64,{png}'>").unwrap();
     }
     let style = "body { display: flex; gap: 12px; margin: 0; padding: 12px; width: max-content; background: #cbd5e1 }";
     let page = format!("<style>{style}</style><body>{pages}");

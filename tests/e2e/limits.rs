@@ -29,12 +29,12 @@ async fn world_with(settings: &[(&str, &str)]) -> (Clock, World) {
 /// Sends a request as a client at `address` would.
 async fn from(request: Request<'_>, world: &World, address: &str) -> Answer {
     let request = request.replace_header("x-forwarded-for", address);
-    let (function, event) = at(request, address);
+    let (function, event) = at(&request, address);
     world.invoke(&function, &event).await
 }
 
 /// The event of a request from `address`, whatever its headers say.
-fn at(request: Request<'_>, address: &str) -> (String, Value) {
+fn at(request: &Request<'_>, address: &str) -> (String, Value) {
     let (function, mut event) = request.event();
     for pointer in [
         "/requestContext/http/sourceIp",
