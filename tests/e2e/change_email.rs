@@ -645,7 +645,11 @@ async fn work<F: Future<Output = Answer>>(request: impl Fn() -> F) -> f64 {
     for _ in 0..9 {
         let before = processor_time("change-email");
         assert_eq!(request().await.status, 422);
-        times.push((processor_time("change-email") - before).as_secs_f64());
+        times.push(
+            processor_time("change-email")
+                .saturating_sub(before)
+                .as_secs_f64(),
+        );
     }
     times.sort_by(f64::total_cmp);
     times[4]

@@ -30,35 +30,31 @@ pub async fn send(
         ..
     } = service;
     service.admit(request).await?;
-    if let Err(error) = service.check_challenge(request, &form.challenge).await {
-        let (content, reason) = (Content::Expired, "invalid-input");
+    if let Err(error) = service.check_challenge(request, &form.challenge).await? {
+        let (content, reason) = (Content::Expired, "challenge");
         return Ok(Answer::invalid(request, site, content, &[error], reason));
     }
-    let accepted = |mailed| {
-        let outcome = Outcome::FreshLink { mailed };
-        Answer::accepted(request, &site.index_url, outcome)
-    };
-    let user = users.find(email).await?;
-    if let Some(user) = user.filter(User::is_waiting) {
+    let mut mailed = false;
+    let user = users.find(email).await?.filter(User::is_waiting);
+    if let Some(user) = user {
         // Whoever signed up before the row was made may not be who made it.
         let contests = !user.is_of_link(link.date_signed);
+        let still_waits = users.renew(email, &user, contests).await?;
         let kind = MailKind::SignUp { made_row: false };
-        let (still_waits, claim) = tokio::try_join!(
-            users.renew(email, &user, contests),
-            limits.claim_mail(kind, email, links.max_age),
-        )?;
-        if let (Some(claim), false) = (claim, user.has_complained()) {
-            if !still_waits {
-                limits.lift(claim).await?;
-                return Ok(accepted(false));
-            }
+        let claim = if still_waits && !user.has_complained() {
+            limits.claim_mail(kind, email, links.max_age).await?
+        } else {
+            None
+        };
+        if let Some(claim) = claim {
             let url = links.confirm_sign_up(email).await?;
             let signed_up = user.created_at.unwrap_or_else(clock::now);
             let writer = service.writer(user.locale);
             let mail = writer.confirm(email, url, signed_up, links.max_age);
             service.mail(email, claim, mail).await?;
-            return Ok(accepted(true));
+            mailed = true;
         }
     }
-    Ok(accepted(false))
+    let outcome = Outcome::FreshLink { mailed };
+    Ok(Answer::accepted(request, &site.index_url, outcome))
 }

@@ -10,11 +10,7 @@ use crate::table::{Item, TRUE, Written, number, read_text, text};
 use crate::texts::Language;
 use crate::unavailable::Unavailable;
 use crate::users::user::User;
-use crate::users::{NOT_CONFIRMED, NOT_EXPIRED, Users, item, time};
-
-/// A row of the first version that only remembers mails; `:true` must be given.
-const RESERVED: &str = "attribute_exists(mail_claim) AND attribute_not_exists(user_id) AND \
-                        attribute_not_exists(password_hash)";
+use crate::users::{NOT_CONFIRMED, NOT_EXPIRED, RESERVED, Users, item, time};
 
 /// Somebody who signs up.
 pub struct NewUser<'a> {
@@ -110,9 +106,7 @@ impl Users {
             _ => update,
         };
         Ok(match update.send().await? {
-            Written::Refused(Some(row)) => {
-                User::from_item(&row, now).filter(|user| user.is_confirmed())
-            }
+            Written::Refused(Some(row)) => User::from_item(&row, now).filter(User::is_confirmed),
             Written::Done | Written::Refused(None) => None,
         })
     }
