@@ -26,6 +26,7 @@ mod life;
 mod limits;
 mod logs;
 mod mails;
+mod model;
 mod pages;
 mod proofs;
 mod races;
