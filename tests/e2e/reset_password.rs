@@ -295,6 +295,9 @@ async fn a_link_works_once() {
 
     assert_eq!(again.status, 404);
     assert!(again.text().contains("not valid any more"));
+    // Where to ask for another one.
+    let ask = format!("href=\"{}\"", world.url("/accounts/password"));
+    assert!(again.text().contains(&ask));
     assert_eq!(stored(&world), before);
     assert_eq!(notices(&world, ADA), 1);
 }
