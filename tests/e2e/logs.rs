@@ -106,7 +106,7 @@ async fn each_request_is_one_line_that_says_what_it_came_to() {
             "GET /accounts/confirm/{token} 200 needs-password -",
             "HEAD /accounts/confirm/{token} 200 needs-password -",
             "POST /accounts/confirm/{token} 422 refused wrong-password",
-            "POST /accounts/confirm/{token} 422 refused wrong-password",
+            "POST /accounts/confirm/{token} 303 confirmed -",
             "GET /accounts/confirm/{token} 303 confirmed-before -",
             "GET /accounts/confirm/{token} 404 refused invalid-link",
             "GET /accounts/confirm/{token} 404 refused expired",
