@@ -10,6 +10,7 @@
 mod any_event;
 mod attacks;
 mod browser;
+mod challenge;
 mod change_email;
 mod confirm;
 mod connections;
