@@ -11,6 +11,7 @@ mod any_event;
 mod attacks;
 mod browser;
 mod browser_reset;
+mod challenge;
 mod change_email;
 mod confirm;
 mod connections;
