@@ -1,4 +1,4 @@
-//! One structured line per request.
+//! One structured line per request, and one per start.
 
 use std::time::Duration;
 
@@ -53,6 +53,16 @@ impl Level {
             "FATAL" => Self::Fatal,
             _ => Self::Info,
         }
+    }
+}
+
+/// Writes at the start of a process which version runs.
+pub fn write_start(at_least: Level) {
+    if Level::Info >= at_least {
+        println!(
+            r#"{{"level":"INFO","message":"started","version":"{}"}}"#,
+            env!("CARGO_PKG_VERSION")
+        );
     }
 }
 
