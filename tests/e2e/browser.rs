@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use fantoccini::Locator;
 use serde_json::Value;
+use std::fmt::Write as _;
 use tests::{Browser, World};
 
 use crate::steps::{
@@ -338,7 +339,7 @@ async fn the_readmes_picture_is_taken_on_request() {
         };
         browser.goto(&url).await.unwrap();
         let png = BASE64.encode(browser.screenshot().await.unwrap());
-        pages += &format!("<img src='data:image/png;base64,{png}'>");
+        write!(pages, "<img src='data:image/png;base64,{png}'>").unwrap();
     }
     let style = "body { display: flex; align-items: start; gap: 12px; margin: 0; padding: 12px; width: max-content; background: #cbd5e1 } img { width: 440px }";
     let page = format!("<!doctype html><style>{style}</style><body>{pages}");

@@ -197,8 +197,8 @@ async fn after_a_rotation_links_of_every_kind_still_work() {
     let new = UrlSafeTimedSerializer::new(SECOND_KEY.as_bytes(), "recover-key");
     assert!(new.loads_at::<String>(&token, None, u64::MAX).is_ok());
     assert_eq!(world.get(&sets).await.status, 200);
-    let moved = world.request("GET", &moves).browser_of(&asked).send().await;
-    assert_eq!(moved.status, 303);
+    let followed = world.request("GET", &moves).browser_of(&asked).send().await;
+    assert_eq!(followed.status, 303);
     assert!(is_confirmed(&world, "new@example.com"));
 }
 

@@ -498,8 +498,8 @@ async fn the_pages() {
     ] {
         // The style is the same everywhere, and none of these pages' business.
         let html = page.text();
-        let (before, rest) = html.split_once("<style>").unwrap();
-        let (_, after) = rest.split_once("</style>").unwrap();
-        insta::assert_snapshot!(name, format!("{before}<style>[style]</style>{after}"));
+        let (head, rest) = html.split_once("<style>").unwrap();
+        let (_, body) = rest.split_once("</style>").unwrap();
+        insta::assert_snapshot!(name, format!("{head}<style>[style]</style>{body}"));
     }
 }
