@@ -11,7 +11,7 @@ pub use crate::texts::fill::Texts;
 pub use crate::texts::plural::{Forms, Plural};
 
 macro_rules! languages {
-    ($($(#[$default:meta])* $language:ident $module:ident $tag:literal $direction:literal;)+) => {
+    ($($(#[$default:meta])* $language:ident $module:ident $tag:literal;)+) => {
         $(mod $module;)+
 
         /// A language that the service speaks.
@@ -28,11 +28,6 @@ macro_rules! languages {
                 match self { $(Self::$language => $tag,)+ }
             }
 
-            /// `ltr` or `rtl`: HTML's `dir`.
-            pub fn direction(self) -> &'static str {
-                match self { $(Self::$language => $direction,)+ }
-            }
-
             pub fn texts(self) -> &'static Texts {
                 match self { $(Self::$language => &$module::TEXTS,)+ }
             }
@@ -44,24 +39,50 @@ macro_rules! languages {
 
 languages! {
     #[default]
-    En en "en" "ltr";
+    En en "en";
+    De de "de";
+    Fr fr "fr";
+    Es es "es";
+    It it "it";
+    PtBr pt_br "pt-BR";
+    Nl nl "nl";
+    Pl pl "pl";
+    Sv sv "sv";
+    Cs cs "cs";
+    Tr tr "tr";
+    Uk uk "uk";
+    Ja ja "ja";
+    Ko ko "ko";
+    ZhHans zh_hans "zh-Hans";
+    Ar ar "ar";
 }
 
 impl Language {
+    /// `ltr` or `rtl`: HTML's `dir`.
+    pub fn direction(self) -> &'static str {
+        if self.texts().rtl { "rtl" } else { "ltr" }
+    }
+
     /// The language that a tag names, or the part of it that we know: `de-AT` is `de`, `zh-CN` is `zh-Hans`.
     pub fn from_tag(tag: &str) -> Option<Self> {
         let tag = tag.trim().to_ascii_lowercase();
-        let tag = match tag.as_str() {
-            "zh" | "zh-cn" | "zh-sg" => "zh-hans",
-            "pt" => "pt-br",
-            tag => tag,
-        };
+        // Their readers write traditional characters.
+        let is_hant = ["zh-hant", "zh-tw", "zh-hk", "zh-mo"];
+        if is_hant.iter().any(|hant| tag.starts_with(hant)) {
+            return None;
+        }
         let known = |tag: &str| {
+            let tag = match tag {
+                "zh" => "zh-hans",
+                "pt" => "pt-br",
+                tag => tag,
+            };
             let mut all = Self::ALL.iter().copied();
             all.find(|language| language.tag().eq_ignore_ascii_case(tag))
         };
         // RFC 4647, 3.4: the tag is shortened from its end.
-        let mut ranges = std::iter::successors(Some(tag), |tag| Some(tag.rsplit_once('-')?.0));
+        let mut ranges =
+            std::iter::successors(Some(tag.as_str()), |tag| Some(tag.rsplit_once('-')?.0));
         ranges.find_map(known)
     }
 
