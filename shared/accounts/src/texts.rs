@@ -122,8 +122,66 @@ mod tests {
         for tag in ["en", "EN", "en-GB", "en-Latn-US-x-y"] {
             assert_eq!(Language::from_tag(tag), Some(Language::En), "{tag}");
         }
-        for tag in ["", "-", "e", "tlh", "english"] {
+        for (tag, language) in [
+            ("de-AT", Language::De),
+            ("zh", Language::ZhHans),
+            ("zh-CN", Language::ZhHans),
+            ("zh-Hans-SG", Language::ZhHans),
+            ("pt", Language::PtBr),
+            ("pt-PT", Language::PtBr),
+        ] {
+            assert_eq!(Language::from_tag(tag), Some(language), "{tag}");
+        }
+        for tag in ["", "-", "e", "tlh", "english", "*", "zh-TW", "zh-Hant-HK"] {
             assert_eq!(Language::from_tag(tag), None, "{tag}");
+        }
+    }
+
+    #[test]
+    fn names_and_addresses_keep_their_direction_in_text_from_right_to_left() {
+        let subject = |language: Language| language.texts().confirm_subject("My App");
+
+        assert_eq!(
+            subject(Language::Ar),
+            "تأكيد عنوانك في \u{2068}My App\u{2069}"
+        );
+        assert_eq!(subject(Language::En), "Confirm your address for My App");
+        // A date is the language's own: its first letter gives it the direction.
+        assert_eq!(
+            Language::Ar.time(1_764_000_000),
+            "24 نوفمبر 2025 الساعة 16:00 (UTC)"
+        );
+    }
+
+    #[test]
+    fn every_language_says_the_same_things() {
+        for language in Language::ALL {
+            assert_eq!(Language::from_tag(language.tag()), Some(*language));
+            let months = language.texts().months;
+            let mut different = months.to_vec();
+            different.sort_unstable();
+            different.dedup();
+            assert_eq!(different.len(), 12, "{language:?}");
+        }
+    }
+
+    #[test]
+    fn counted_things_are_said_in_the_form_that_the_number_takes() {
+        for (language, seconds, expected) in [
+            (Language::De, 86_400, "24 Stunden"),
+            (Language::Fr, 3_600, "1 heure"),
+            (Language::Es, 1_000_000, "1000000 de segundos"),
+            (Language::Pl, 7_200, "2 godziny"),
+            (Language::Pl, 18_000, "5 godzin"),
+            (Language::Pl, 79_200, "22 godziny"),
+            (Language::Cs, 345_600, "4 dny"),
+            (Language::Uk, 1_260, "21 хвилину"),
+            (Language::Ar, 172_800, "يومين"),
+            (Language::Ar, 86_400, "24 ساعة"),
+            (Language::Ar, 10_800, "3 ساعات"),
+            (Language::Ja, 86_400, "24時間"),
+        ] {
+            assert_eq!(language.duration(seconds), expected, "{language:?}");
         }
     }
 
