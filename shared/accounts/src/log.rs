@@ -1,4 +1,4 @@
-//! One structured line per request.
+//! One structured line per request, and one per start.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use crate::outcome::{Metric, Outcome};
 use crate::settings::Environment;
+use crate::unavailable::Unavailable;
 
 /// The namespace of the metrics.
 const NAMESPACE: &str = "Accounts";
@@ -53,6 +54,25 @@ impl Level {
             "FATAL" => Self::Fatal,
             _ => Self::Info,
         }
+    }
+}
+
+/// Writes that a request went on without a dependency that is not needed to answer it. The request's own line follows.
+pub fn went_on_without(at_least: Level, outcome: &str, cause: &Unavailable) {
+    if Level::Error >= at_least {
+        let reason = cause.to_string();
+        let line = serde_json::json!({ "level": "ERROR", "outcome": outcome, "reason": reason });
+        println!("{line}");
+    }
+}
+
+/// Writes at the start of a process which version runs.
+pub fn write_start(at_least: Level) {
+    if Level::Info >= at_least {
+        println!(
+            r#"{{"level":"INFO","message":"started","version":"{}"}}"#,
+            env!("CARGO_PKG_VERSION")
+        );
     }
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use addresses::EmailAddress;
 
 use crate::aws;
-use crate::challenge::{Challenge, ChallengeSettings};
+use crate::challenge::{Challenge, ChallengeSettings, Verdict};
 use crate::limits::attempts;
 use crate::limits::requests::retry_after;
 use crate::limits::{Limits, LimitsSettings, MailClaim};
 use crate::links::keys::{KeySource, KeyStore, Use};
 use crate::links::{self, Links};
-use crate::log::Level;
+use crate::log::{self, Level};
 use crate::mail::mailer::Mailer;
 use crate::mail::mails::{Mail, Writer};
 use crate::mail::sender::Sender;
@@ -24,7 +24,7 @@ use crate::users::Users;
 use crate::users::user::User;
 use crate::web::client::{Clients, Network};
 use crate::web::form::Field;
-use crate::web::policy::content_security_policy;
+use crate::web::policy::Policies;
 use crate::web::problem::{Cause, FieldError, Problem, Refusal};
 use crate::web::request::Request;
 
@@ -35,7 +35,7 @@ pub struct Service {
     pub limits: Limits,
     pub links: Links,
     pub mailer: Mailer,
-    pub(crate) policy: String,
+    pub(crate) policies: Policies,
     pub(crate) log_level: Level,
     clients: Clients,
     challenge: Option<Challenge>,
@@ -78,7 +78,7 @@ impl Service {
             None => None,
         };
         Ok(Self {
-            policy: content_security_policy(&site),
+            policies: Policies::of(&site),
             log_level: Level::from_env(environment),
             limits: limits.with_keys(Arc::clone(&keys)),
             links: Links::new(&site, max_age, keys),
@@ -122,36 +122,47 @@ impl Service {
             user.confirmed_from.as_ref() == Some(&digest)
                 && user.confirmed_at.is_some_and(attempts::is_recent)
         });
-        let allowed = allowed
-            && (is_known
-                || was_confirmed_here
-                || self.limits.claim_attempt_from_unknown(account).await?);
-        Ok(Attempt { allowed, user })
+        // One more write in every case, so that the number of calls does not tell which networks an account knows.
+        let is_free = if is_known || was_confirmed_here || !allowed {
+            self.limits.is_known(account, &network).await?;
+            true
+        } else {
+            self.limits.claim_attempt_from_unknown(account).await?
+        };
+        Ok(Attempt {
+            allowed: allowed && is_free,
+            user,
+        })
     }
 
-    /// Whether the client has passed the challenge, if there is one.
+    /// Whether the client has passed the challenge, if there is one. Without the provider's verdict it counts as passed: then
+    /// the other limits hold alone, and the log says so.
     pub async fn check_challenge(
         &self,
         request: &Request,
         response: &Field,
-    ) -> Result<(), FieldError> {
+    ) -> Result<Result<(), FieldError>, Unavailable> {
         let Some(challenge) = &self.challenge else {
-            return Ok(());
+            return Ok(Ok(()));
         };
         if self.clients.is_trusted(request) {
-            return Ok(());
+            return Ok(Ok(()));
         }
-        let failed = FieldError {
-            field: "challenge",
-            cause: Cause::Challenge,
+        let verdict = match response.text() {
+            Ok(response) if !response.is_empty() => challenge.verify(response).await,
+            _ => Verdict::Failed,
         };
-        let response = response.text().ok().filter(|text| !text.is_empty());
-        let response = response.ok_or(failed)?;
-        let client = self.clients.address(request);
-        if challenge.is_passed(response, client).await {
-            Ok(())
-        } else {
-            Err(failed)
+        match verdict {
+            Verdict::Passed => Ok(Ok(())),
+            Verdict::Failed => Ok(Err(FieldError {
+                field: "challenge",
+                cause: Cause::Challenge,
+            })),
+            Verdict::UnknownSecret(cause) => Err(cause),
+            Verdict::None(cause) => {
+                log::went_on_without(self.log_level, "challenge-unanswered", &cause);
+                Ok(Ok(()))
+            }
         }
     }
 
