@@ -4,6 +4,8 @@ use crate::texts::plural::{Forms, one_other};
 use crate::texts::Texts;
 
 pub const TEXTS: Texts = Texts {
+    rtl: false,
+    date: "{day} {month} {year}, {time} UTC",
     months: [
         "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
     ],
@@ -12,7 +14,6 @@ pub const TEXTS: Texts = Texts {
     hours: Forms::one_other("{n} hour", "{n} hours"),
     minutes: Forms::one_other("{n} minute", "{n} minutes"),
     seconds: Forms::one_other("{n} second", "{n} seconds"),
-    date: "{day} {month} {year}, {time} UTC",
     questions: "Questions? Comments?",
     email_label: "E-mail",
     password_label: "Password",
