@@ -109,9 +109,8 @@ async fn verify(State(kept): State<Kept>, Form(form): Form<Fields>) -> Json<Valu
             "hostname": "localhost",
             "error-codes": [],
         })),
-        Some(_) => refused("invalid-input-response"),
         None if field("response").starts_with("stand-in.") => refused("timeout-or-duplicate"),
-        None => refused("invalid-input-response"),
+        Some(_) | None => refused("invalid-input-response"),
     }
 }
 

@@ -137,7 +137,8 @@ impl Users {
         Ok(by_email.collect())
     }
 
-    /// Moves the account to `new` if both rows are as they were read; `false` if something else was quicker.
+    /// Moves the account to `new` if both rows are as they were read; `false`, after a short pause, if something else was
+    /// quicker.
     pub async fn move_account(
         &self,
         change: &PendingChange,
