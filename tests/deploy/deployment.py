@@ -17,9 +17,24 @@ import boto3
 import requests
 from botocore.config import Config
 
+ROOT = Path(__file__).resolve().parents[2]
 STACK = "accounts"
 SENDER = "no-reply@example.com"
+PASSWORD = "correct horse battery"
+# Without the limits, which the tests of the functions are for.
+FREE = {"ResendCooldown": "0", "RequestsPerNetwork": "0"}
+FUNCTIONS = ("CreateAccount", "ConfirmEmail", "ChangeEmail", "ResetPassword")
 HOST_ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+
+
+def build(folder: Path, architecture: str = HOST_ARCHITECTURE) -> Path:
+    """`sam build` for a processor, which the template names in one line; gives the folder with the built template."""
+    template = folder / "source.yaml"
+    template.write_text((ROOT / "template.yaml").read_text().replace("Architectures: [arm64]", f"Architectures: [{architecture}]"))
+    built = folder / "built"
+    command = ["sam", "build", "--template-file", template, "--base-dir", ROOT, "--build-dir", built]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return built
 
 
 class LocalAws:
@@ -81,47 +96,55 @@ class Deployment:
     """The stack, deployed as the README says."""
 
     aws: LocalAws
-    root: Path
     built: Path
+    stack: str = STACK
     outputs: dict[str, str] = field(default_factory=dict)
 
-    def build(self) -> None:
-        command = ["sam", "build", "--build-dir", self.built, "--parameter-overrides", f"Architecture={HOST_ARCHITECTURE}"]
-        subprocess.run(command, cwd=self.root, check=True)
-
     def deploy(self, **parameters: str) -> None:
-        given = {"MailFrom": SENDER, "Architecture": HOST_ARCHITECTURE, **parameters}
+        given = {"MailFrom": SENDER, **parameters}
         self.aws.run(
-            "sam", "deploy", "--config-file", str(self.root / "samconfig.toml"), "--template-file", str(self.built / "template.yaml"),
-            "--no-confirm-changeset", "--parameter-overrides", *(f"{name}={value}" for name, value in given.items()),
+            "sam", "deploy", "--config-file", str(ROOT / "samconfig.toml"), "--template-file", str(self.built / "template.yaml"),
+            "--stack-name", self.stack, "--no-confirm-changeset",
+            # `Name=` is no value for sam, and without one a parameter keeps its last.
+            "--parameter-overrides", *(f'{name}="{value}"' for name, value in given.items()),
         )  # fmt: skip
-        (stack,) = self.aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+        (stack,) = self.aws.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def delete(self) -> None:
+        self.aws.run("sam", "delete", "--stack-name", self.stack, "--no-prompts", "--region", "us-east-1")
 
     def resource(self, logical_id: str) -> str:
         """The physical id of a resource of the stack."""
-        resource = self.aws.client("cloudformation").describe_stack_resource(StackName=STACK, LogicalResourceId=logical_id)
+        resource = self.aws.client("cloudformation").describe_stack_resource(StackName=self.stack, LogicalResourceId=logical_id)
         return resource["StackResourceDetail"]["PhysicalResourceId"]
 
-    def request(self, method: str, path: str, **options) -> requests.Response:
-        """Asks the API, at its own address."""
+    def request(self, method: str, path: str, browser: requests.Session | None = None, **options) -> requests.Response:
+        """Asks the API, at its own address, with the browser's cookies."""
         host = self.outputs["ApiEndpoint"].removeprefix("http://")
-        return requests.request(
+        return (browser or requests).request(
             method, self.aws.endpoint + path, headers={"Host": host, **options.pop("headers", {})},
             allow_redirects=False, timeout=30, **options,
         )  # fmt: skip
 
-    def sign_up(self, address: str) -> str:
+    def sign_up(self, address: str, browser: requests.Session | None = None) -> str:
         """Signs up as a browser does; gives the path of the link in the mail."""
         before = len(self.aws.mails_to(address))
-        answer = self.request("POST", "/accounts/create", data={"email": address, "password": "correct horse battery"})
+        answer = self.request("POST", "/accounts/create", browser, data={"email": address, "password": PASSWORD})
         assert answer.status_code == 303, answer.text
         mail = eventually(lambda: self.aws.mails_to(address)[before:])[0]
         return self.link_in(mail)
 
+    def account(self, address: str) -> requests.Session:
+        """An account with a confirmed address; gives the browser that made it."""
+        browser = requests.Session()
+        answer = self.request("GET", self.sign_up(address, browser), browser)
+        assert answer.status_code == 303, answer.text
+        return browser
+
     @staticmethod
     def link_in(mail: dict) -> str:
-        return re.search(r"https?://[^/\s]+(/accounts/confirm/[\w.-]+)", mail["BodyText"]).group(1)
+        return re.search(r"https?://[^/\s]+(/accounts/(?:confirm|password)/[\w.-]+)", mail["BodyText"]).group(1)
 
     def user(self, address: str) -> dict | None:
         """A row of the users table."""
@@ -139,7 +162,7 @@ class Deployment:
     def restart_functions(self) -> None:
         """An update of the configuration, even to what it is, makes Lambda start new instances."""
         client = self.aws.client("lambda")
-        for name in ("CreateAccount", "ConfirmEmail", "ChangeEmail"):
+        for name in FUNCTIONS:
             function = self.resource(name)
             configuration = client.get_function_configuration(FunctionName=function)
             client.update_function_configuration(FunctionName=function, Timeout=configuration["Timeout"])

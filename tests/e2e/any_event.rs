@@ -11,7 +11,12 @@ use tests::{Answer, World, event};
 
 use crate::steps::ADA;
 
-const FUNCTIONS: [&str; 3] = ["create-account", "confirm-email", "change-email"];
+const FUNCTIONS: [&str; 4] = [
+    "create-account",
+    "confirm-email",
+    "change-email",
+    "reset-password",
+];
 
 /// Events of each format, to be spoilt.
 fn good_events() -> Vec<Value> {
@@ -317,6 +322,8 @@ fn any_value() -> impl Strategy<Value = Value> {
             "/accounts/confirm/a.b.c",
             "/accounts/email",
             "/accounts/confirmed",
+            "/accounts/password",
+            "/accounts/password/a.b.c",
             "$default",
             "prod",
             "1.0",

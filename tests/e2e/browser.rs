@@ -1,5 +1,7 @@
 //! A person with a browser, from the form through the inbox to the confirmed account.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use fantoccini::Locator;
 use serde_json::Value;
 use tests::{Browser, World};
@@ -24,37 +26,70 @@ async fn somebody_signs_up_opens_the_mail_and_clicks_the_link() {
     let world = World::builder().over_http().start().await;
     let browser = Browser::start().await;
 
-    browser.goto(&world.url("/accounts/create")).await.unwrap();
-    browser
-        .type_into("input[name=email]", "ada@example.com")
-        .await;
-    browser
-        .type_into("input[name=password]", "correct horse battery")
-        .await;
-    browser.click("button").await;
+    // The address without a path leads to the form.
+    browser.goto(&world.url("/")).await.unwrap();
+    browser.wait_for_url(&world.url("/accounts/create")).await;
+    fill_in_the_form(&browser, PASSWORD).await;
     browser.wait_for_url(&world.url("/accounts/created")).await;
-    assert_eq!(
-        world.row("ada@example.com").unwrap()["email_confirmed"],
-        false
-    );
+    assert!(!is_confirmed(&world, ADA));
 
-    browser.goto(&world.inbox_url()).await.unwrap();
-    browser.click("nav li a").await;
-    let mail = browser
-        .wait()
-        .for_element(Locator::Css("iframe"))
-        .await
-        .unwrap();
-    mail.enter_frame().await.unwrap();
-    browser.click("a[href*='/accounts/confirm/']").await;
+    // The inbox is another site, as a webmail is.
+    click_the_link_in_the_inbox(&world, &browser).await;
     browser
         .wait_for_url(&world.url("/accounts/confirmed"))
         .await;
-    assert_eq!(
-        world.row("ada@example.com").unwrap()["email_confirmed"],
-        true
-    );
+    assert!(is_confirmed(&world, ADA));
     browser.close().await;
+}
+
+#[tokio::test]
+async fn in_another_browser_the_link_asks_for_the_password() {
+    let world = World::builder().over_http().start().await;
+    let (browser, phone) = (Browser::start().await, Browser::start().await);
+    browser.goto(&world.url("/accounts/create")).await.unwrap();
+    fill_in_the_form(&browser, PASSWORD).await;
+    browser.wait_for_url(&world.url("/accounts/created")).await;
+
+    click_the_link_in_the_inbox(&world, &phone).await;
+    wait_for_heading(&phone, "Enter your password").await;
+    let text = phone.text().await;
+    assert!(
+        text.contains("not the browser that you signed up with"),
+        "{text}"
+    );
+    assert!(!is_confirmed(&world, ADA));
+
+    // A typing error, after which there are two fields, and the right one in the first.
+    phone.type_into("#password", "correct hoarse battery").await;
+    phone.click("button").await;
+    phone.element("#password_again").await;
+    let text = phone.text().await;
+    assert!(text.contains("not the password of the sign-up"), "{text}");
+    assert!(!is_confirmed(&world, ADA));
+    phone.type_into("#password", PASSWORD).await;
+    phone.click("button").await;
+    phone.wait_for_url(&world.url("/accounts/confirmed")).await;
+
+    assert!(password_of(&world.row(ADA).unwrap(), PASSWORD));
+    let referrer = evaluate(&phone, "document.referrer").await;
+    let origin = format!("{}/", world.base_url());
+    assert_eq!(referrer, origin, "not even the next page learns the token");
+    phone.close().await;
+    browser.close().await;
+}
+
+async fn fill_in_the_form(browser: &Browser, password: &str) {
+    browser.type_into("#email", ADA).await;
+    browser.type_into("#password", password).await;
+    browser.click("button").await;
+}
+
+async fn click_the_link_in_the_inbox(world: &World, browser: &Browser) {
+    browser.goto(&world.inbox_url()).await.unwrap();
+    browser.click("nav li a").await;
+    let mail = browser.element("iframe").await;
+    mail.enter_frame().await.unwrap();
+    browser.click("a[href*='/accounts/confirm/']").await;
 }
 
 const TAB: &str = "\u{e004}";
@@ -83,13 +118,16 @@ async fn wait_for_heading(browser: &Browser, heading: &str) {
     );
 }
 
+/// Waits until the page says this in an error.
+async fn wait_for_text(browser: &Browser, text: &str) {
+    let xpath = format!("//*[@role='alert'][contains(text(), '{text}')]");
+    let found = browser.wait().for_element(Locator::XPath(&xpath)).await;
+    assert!(found.is_ok(), "no {text:?} in {}", browser.text().await);
+}
+
 #[tokio::test]
 async fn everything_can_be_done_with_the_keyboard_alone() {
-    let world = World::builder()
-        .over_http()
-        .setting("CONFIRM_ON", "button")
-        .start()
-        .await;
+    let world = World::builder().over_http().start().await;
     let browser = Browser::start().await;
 
     // The form: e-mail, password, Enter.
@@ -101,15 +139,14 @@ async fn everything_can_be_done_with_the_keyboard_alone() {
     press(&browser, ENTER).await;
     browser.wait_for_url(&world.url("/accounts/created")).await;
 
-    // The link, and the button on its page.
+    // The link, in a browser that knows nothing of it: past the address to the password.
+    browser.delete_all_cookies().await.unwrap();
     let link = world.mail_to(ADA).link();
     browser.goto(&link).await.unwrap();
-    wait_for_heading(&browser, "Confirm your address").await;
-    assert!(
-        !is_confirmed(&world, ADA),
-        "opening the link changes nothing"
-    );
+    wait_for_heading(&browser, "Enter your password").await;
     press(&browser, TAB).await;
+    press(&browser, TAB).await;
+    press(&browser, PASSWORD).await;
     press(&browser, ENTER).await;
     browser
         .wait_for_url(&world.url("/accounts/confirmed"))
@@ -143,18 +180,26 @@ async fn the_reader_of_the_mailbox_chooses_the_password_of_a_contested_account()
 
     browser.goto(&link).await.unwrap();
     wait_for_heading(&browser, "Choose your password").await;
-    press(&browser, TAB).await;
-    press(&browser, "password123").await;
-    press(&browser, ENTER).await;
-    browser
-        .wait()
-        .for_element(Locator::Css("#password-error"))
-        .await
-        .unwrap();
-    assert!(browser.text().await.contains("one of the most common ones"));
-    assert!(!is_confirmed(&world, ADA));
+    for (password, again, error) in [
+        ("password123", "password123", "one of the most common ones"),
+        (
+            "chosen by the reader",
+            "chosen by the raeder",
+            "The two passwords are not the same.",
+        ),
+    ] {
+        browser.type_into("#password", password).await;
+        browser.type_into("#password_again", again).await;
+        browser.click("button").await;
+        browser.element("[role=alert]").await;
+        wait_for_text(&browser, error).await;
+        assert!(!is_confirmed(&world, ADA));
+    }
 
     browser.type_into("#password", "chosen by the reader").await;
+    browser
+        .type_into("#password_again", "chosen by the reader")
+        .await;
     browser.click("button").await;
     browser
         .wait_for_url(&world.url("/accounts/confirmed"))
@@ -185,7 +230,7 @@ async fn a_form_with_errors_shows_each_beside_its_field_and_keeps_what_was_typed
 
     let text = browser.text().await;
     assert!(
-        text.contains("Enter an address like name@example.com"),
+        text.contains("The last part is missing, as in example.com."),
         "{text}"
     );
     assert!(text.contains("Use at most 128 characters."), "{text}");
@@ -239,7 +284,6 @@ async fn forms_lead_to_other_origins_that_the_settings_name() {
     let elsewhere = World::start().await;
     let world = World::builder()
         .over_http()
-        .setting("CONFIRM_ON", "button")
         .setting("INDEX_URL", &elsewhere.inbox_url())
         .setting("SIGN_IN_URL", &elsewhere.inbox_url())
         .start()
@@ -247,17 +291,61 @@ async fn forms_lead_to_other_origins_that_the_settings_name() {
     let browser = Browser::start().await;
 
     browser.goto(&world.url("/accounts/create")).await.unwrap();
-    browser.type_into("#email", ADA).await;
-    browser.type_into("#password", PASSWORD).await;
-    browser.click("button").await;
+    fill_in_the_form(&browser, PASSWORD).await;
     browser.wait_for_url(&elsewhere.inbox_url()).await;
 
+    // Cookies are deleted where they are from.
+    browser.goto(&world.url("/accounts/create")).await.unwrap();
+    browser.delete_all_cookies().await.unwrap();
     browser.goto(&world.mail_to(ADA).link()).await.unwrap();
+    browser.type_into("#password", PASSWORD).await;
     browser.click("button").await;
     browser.wait_for_url(&elsewhere.inbox_url()).await;
     assert!(is_confirmed(&world, ADA));
 
     let referrer = evaluate(&browser, "document.referrer").await;
-    assert_eq!(referrer, "", "no other origin is told the link");
+    let origin = format!("{}/", world.base_url());
+    assert_eq!(referrer, origin, "no other origin is told the link");
+    browser.close().await;
+}
+
+/// `SCREENSHOTS=1 cargo nextest run … picture` renews the picture in the README: the form, the page after it, and the password
+/// page, side by side.
+#[tokio::test]
+async fn the_readmes_picture_is_taken_on_request() {
+    if std::env::var_os("SCREENSHOTS").is_none() {
+        return;
+    }
+    let world = World::builder()
+        .over_http()
+        .setting("APP_NAME", "My App")
+        .setting("SUPPORT_EMAIL", "help@example.com")
+        .start()
+        .await;
+    let browser = Browser::start().await;
+    sign_up(&world, ADA).await;
+    let link = world.mail_to(ADA).link();
+
+    browser.set_window_size(440, 640).await.unwrap();
+    let mut pages = String::new();
+    for path in ["/accounts/create", "/accounts/created", &link] {
+        let url = if path == link {
+            link.clone()
+        } else {
+            world.url(path)
+        };
+        browser.goto(&url).await.unwrap();
+        let png = BASE64.encode(browser.screenshot().await.unwrap());
+        pages += &format!("<img src='data:image/png;base64,{png}'>");
+    }
+    let style = "body { display: flex; gap: 12px; margin: 0; padding: 12px; width: max-content; background: #cbd5e1 }";
+    let page = format!("<style>{style}</style><body>{pages}");
+    browser.set_window_size(1_500, 800).await.unwrap();
+    let page = format!("data:text/html;base64,{}", BASE64.encode(page));
+    browser.goto(&page).await.unwrap();
+    let picture = browser.element("body").await.screenshot().await.unwrap();
+
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/screenshots/pages.png");
+    std::fs::write(file, picture).unwrap();
     browser.close().await;
 }

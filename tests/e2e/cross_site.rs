@@ -2,7 +2,7 @@
 
 use tests::{Answer, Request, World};
 
-use crate::steps::{ADA, PASSWORD, expired_link, is_confirmed, sign_up};
+use crate::steps::{ADA, PASSWORD, expired_link, is_confirmed, sign_up, varies_by_origin};
 
 const ALLOWED: &str = "https://www.example.com";
 
@@ -71,18 +71,20 @@ async fn a_sign_up_from_another_sites_page_is_refused_and_changes_nothing() {
 async fn a_link_posted_from_another_sites_page_is_refused_and_changes_nothing() {
     let world = world().await;
 
-    for (relation, origin, allowed) in POSTS {
-        world.delete_row(ADA);
-        sign_up(&world, ADA).await;
+    for (round, (relation, origin, allowed)) in POSTS.into_iter().enumerate() {
+        // Another account each time: attempts at one are limited.
+        let email = format!("user{round}@example.com");
+        sign_up(&world, &email).await;
         world.forget_calls();
-        let link = world.mail_to(ADA).link();
+        let link = world.mail_to(&email).link();
 
-        let answer = send(world.request("POST", &link), relation, origin).await;
+        let request = world.request("POST", &link).form(&[("password", PASSWORD)]);
+        let answer = send(request, relation, origin).await;
 
         let expected = if allowed { 303 } else { 403 };
         assert_eq!(answer.status, expected, "{relation:?} {origin:?}");
         assert_eq!(world.is_untouched(), !allowed, "{relation:?} {origin:?}");
-        assert_eq!(is_confirmed(&world, ADA), allowed);
+        assert_eq!(is_confirmed(&world, &email), allowed);
     }
 }
 
@@ -100,8 +102,9 @@ async fn a_fresh_link_asked_for_by_another_sites_page_is_refused() {
 #[tokio::test]
 async fn links_are_followed_from_anywhere() {
     let world = world().await;
-    sign_up(&world, ADA).await;
+    let signed_up = sign_up(&world, ADA).await;
     let request = world.request("GET", &world.mail_to(ADA).link());
+    let request = request.browser_of(&signed_up);
 
     let answer = send(request, Some("cross-site"), None).await;
 
@@ -149,7 +152,7 @@ async fn answers_to_allowed_origins_can_be_read_by_their_scripts_and_no_others()
         assert_eq!(answer.status, status);
         assert_eq!(answer.header("access-control-allow-origin"), Some(ALLOWED));
         assert_eq!(answer.header("access-control-allow-credentials"), None);
-        assert_eq!(answer.header("vary"), Some("Origin"));
+        assert!(varies_by_origin(&answer));
     }
     for origin in [
         "https://app.example.com",
@@ -161,6 +164,6 @@ async fn answers_to_allowed_origins_can_be_read_by_their_scripts_and_no_others()
         let cors = answer.headers.iter();
         let cors = cors.filter(|(name, _)| name.starts_with("access-control-"));
         assert_eq!(cors.count(), 0, "{origin}");
-        assert_eq!(answer.header("vary"), Some("Origin"));
+        assert!(varies_by_origin(&answer));
     }
 }

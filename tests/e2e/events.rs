@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{Source, World, event};
 
 use crate::steps::{ADA, PASSWORD, is_confirmed, sign_up};
@@ -23,6 +23,7 @@ async fn every_kind_of_event_signs_up() {
 
         let expected = if name.contains("json") { 202 } else { 303 };
         assert_eq!(answer.status, expected, "{name}: {}", answer.text());
+        assert!(answer.cookie().is_some(), "{name}");
         assert!(world.row("ada@example.com").is_some(), "{name}");
         assert_eq!(world.mails_to("ada@example.com").len(), 1, "{name}");
     }
@@ -72,7 +73,12 @@ async fn no_event_ends_the_process() {
         "not-http-empty",
         "not-http-schedule",
     ] {
-        for function in ["create-account", "confirm-email"] {
+        for function in [
+            "create-account",
+            "confirm-email",
+            "change-email",
+            "reset-password",
+        ] {
             let answer = world.try_invoke(function, &event(name)).await;
 
             let answer = answer.unwrap_or_else(|error| panic!("{function}, {name}: {error}"));
@@ -113,14 +119,68 @@ async fn every_kind_of_event_leads_from_the_form_to_the_confirmed_address() {
         let sent = sent.send().await;
         let created = request("GET", "/accounts/created").send().await;
         let link = world.mail_to(ADA).link();
-        let followed = request("GET", &link).send().await;
+        let elsewhere = request("GET", &link).send().await;
+        let followed = request("GET", &link).header("cookie", "a=1");
+        let followed = followed.browser_of(&sent).send().await;
         let confirmed = request("GET", "/accounts/confirmed").send().await;
         let unknown = request("GET", "/accounts/nothing").function("confirm-email");
         let unknown = unknown.send().await;
 
         assert_eq!([form.status, sent.status], [200, 303], "{what}");
         assert_eq!([created.status, confirmed.status], [200, 200], "{what}");
-        assert_eq!([followed.status, unknown.status], [303, 404], "{what}");
+        assert_eq!([elsewhere.status, unknown.status], [200, 404], "{what}");
+        assert_eq!(followed.status, 303, "{what}");
+        assert!(is_confirmed(&world, ADA), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn two_cookies_of_the_name_count_as_none_in_every_kind_of_event() {
+    let world = World::start().await;
+    let signed_up = sign_up(&world, ADA).await;
+    let link = world.mail_to(ADA).link();
+
+    for (source, stage) in SOURCES {
+        let request = || world.request("GET", &link).source(source).stage(stage);
+        let own = signed_up.cookie().unwrap();
+
+        for cookies in [
+            &[own, own][..],
+            &["__Host-accounts=x", own],
+            &[&format!("{own}; __Host-accounts=x")],
+        ] {
+            let request = cookies.iter().fold(request(), |request, cookie| {
+                request.header("cookie", cookie)
+            });
+            let page = request.send().await;
+
+            assert_eq!(page.status, 200, "{source:?} {stage} {cookies:?}");
+        }
+    }
+    assert!(!is_confirmed(&world, ADA));
+}
+
+#[tokio::test]
+async fn a_cookie_is_read_where_each_kind_of_event_has_it_and_as_cargo_lambda_watch_has_it() {
+    for (what, in_cookies, in_headers) in [
+        ("cookies", true, false),
+        ("both", true, true),
+        ("headers", false, true),
+    ] {
+        let world = World::start().await;
+        let signed_up = sign_up(&world, ADA).await;
+        let cookie = signed_up.cookie().unwrap();
+        let (function, mut event) = world.request("GET", &world.mail_to(ADA).link()).event();
+        if in_cookies {
+            event["cookies"] = json!([cookie]);
+        }
+        if in_headers {
+            event["headers"]["cookie"] = cookie.into();
+        }
+
+        let answer = world.invoke(&function, &event).await;
+
+        assert_eq!(answer.status, 303, "{what}");
         assert!(is_confirmed(&world, ADA), "{what}");
     }
 }
@@ -129,6 +189,7 @@ async fn every_kind_of_event_leads_from_the_form_to_the_confirmed_address() {
 async fn a_base_path_is_part_of_the_links_and_may_be_part_of_the_path() {
     let world = World::builder()
         .setting("BASE_URL", "https://example.com/my/app")
+        .setting("CONFIRM_ON", "visit")
         .start()
         .await;
     sign_up(&world, ADA).await;

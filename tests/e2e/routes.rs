@@ -3,21 +3,21 @@
 use serde_json::Value;
 use tests::World;
 
-use crate::steps::{ADA, expired_link, have_account, have_contested_row, is_confirmed, sign_up};
+use crate::steps::{
+    ADA, expired_link, have_account, have_contested_row, is_confirmed, sign_up, varies_by_origin,
+};
 
-const ROUTES: [(&str, &str, &str); 4] = [
-    (
-        "create-account",
-        "/accounts/create",
-        "GET, HEAD, POST, OPTIONS",
-    ),
-    ("create-account", "/accounts/created", "GET, HEAD, OPTIONS"),
-    (
-        "confirm-email",
-        "/accounts/confirm/a-token",
-        "GET, HEAD, POST, OPTIONS",
-    ),
-    ("confirm-email", "/accounts/confirmed", "GET, HEAD, OPTIONS"),
+const WITH_POST: &str = "GET, HEAD, POST, OPTIONS";
+const WITHOUT_POST: &str = "GET, HEAD, OPTIONS";
+
+const ROUTES: [(&str, &str, &str); 7] = [
+    ("create-account", "/accounts/create", WITH_POST),
+    ("create-account", "/accounts/created", WITHOUT_POST),
+    ("confirm-email", "/accounts/confirm/a-token", WITH_POST),
+    ("confirm-email", "/accounts/confirmed", WITHOUT_POST),
+    ("change-email", "/accounts/email", WITH_POST),
+    ("reset-password", "/accounts/password", WITH_POST),
+    ("reset-password", "/accounts/password/a-token", WITH_POST),
 ];
 
 #[tokio::test]
@@ -28,6 +28,8 @@ async fn the_pages_are_there() {
         ("/accounts/create", "Create your account"),
         ("/accounts/created", "Look into your inbox"),
         ("/accounts/confirmed", "Your address is confirmed"),
+        ("/accounts/email", "Change your address"),
+        ("/accounts/password", "Choose a new password"),
     ] {
         let page = world.get(path).await;
 
@@ -47,62 +49,63 @@ async fn the_pages_are_there() {
 
 #[tokio::test]
 async fn head_is_get_without_a_body_and_changes_nothing() {
-    let world = World::start().await;
-    sign_up(&world, ADA).await;
-    have_contested_row(&world, "bob@example.com").await;
-    have_account(&world, "eve@example.com").await;
-    let link = |email| format!("/accounts/confirm/{}", world.token(email, 1));
-    let rows = world.rows();
-    world.forget_calls();
+    for confirm_on in ["browser", "visit"] {
+        let builder = World::builder().setting("CONFIRM_ON", confirm_on);
+        let world = builder.start().await;
+        let signed_up = sign_up(&world, ADA).await;
+        have_contested_row(&world, "bob@example.com").await;
+        have_account(&world, "eve@example.com").await;
+        let link = |email| format!("/accounts/confirm/{}", world.token(email, 1));
+        let rows = world.rows();
+        world.forget_calls();
 
-    for path in [
-        "/accounts/create",
-        "/accounts/created",
-        "/accounts/confirmed",
-        "/accounts/confirm/no-token",
-        &link("nobody@example.com"),
-        &expired_link(&world, ADA),
-        &link("bob@example.com"),
-        &link("eve@example.com"),
-        // Last, since the GET confirms.
-        &link(ADA),
-    ] {
-        let head = world.request("HEAD", path).send().await;
-        assert_eq!(world.rows(), rows, "{path}");
-        let get = world.get(path).await;
+        for path in [
+            "/accounts/create",
+            "/accounts/created",
+            "/accounts/confirmed",
+            "/accounts/email",
+            "/accounts/password",
+            "/accounts/password/no-token",
+            "/accounts/confirm/no-token",
+            &link("nobody@example.com"),
+            &expired_link(&world, ADA),
+            &link("bob@example.com"),
+            &link("eve@example.com"),
+            // Last, since the GET confirms, in the browser that asked or in visit mode.
+            &link(ADA),
+        ] {
+            for there in [false, true] {
+                let request = |method| {
+                    let request = world.request(method, path);
+                    if there {
+                        request.browser_of(&signed_up)
+                    } else {
+                        request
+                    }
+                };
+                let before = world.rows();
+                let head = request("HEAD").send().await;
+                assert_eq!(world.rows(), before, "{path}");
+                let get = request("GET").send().await;
 
-        assert_eq!(
-            (head.status, &head.headers),
-            (get.status, &get.headers),
-            "{path}"
-        );
-        assert!(head.body.is_empty(), "{path}: {}", head.text());
+                assert_eq!(
+                    (head.status, &head.headers),
+                    (get.status, &get.headers),
+                    "{confirm_on} {path} {there}"
+                );
+                assert!(head.body.is_empty(), "{path}: {}", head.text());
+            }
+        }
+        assert!(is_confirmed(&world, ADA));
+        assert_eq!(world.rows().len(), rows.len());
+        assert_eq!(world.mails().len(), 3);
     }
-    assert!(is_confirmed(&world, ADA));
-    assert_eq!(world.mails().len(), 3);
-}
-
-#[tokio::test]
-async fn head_in_button_mode_is_the_page_with_the_button() {
-    let world = World::builder()
-        .setting("CONFIRM_ON", "button")
-        .start()
-        .await;
-    sign_up(&world, ADA).await;
-    let link = world.mail_to(ADA).link();
-
-    let head = world.request("HEAD", &link).send().await;
-
-    assert_eq!(head.status, 200);
-    assert_eq!(head.headers, world.get(&link).await.headers);
-    assert!(head.body.is_empty());
-    assert!(!is_confirmed(&world, ADA));
 }
 
 #[tokio::test]
 async fn a_prefetch_of_a_link_is_refused_and_changes_nothing() {
     let world = World::start().await;
-    sign_up(&world, ADA).await;
+    let signed_up = sign_up(&world, ADA).await;
     let link = world.mail_to(ADA).link();
     let row = world.row(ADA);
     world.forget_calls();
@@ -115,18 +118,16 @@ async fn a_prefetch_of_a_link_is_refused_and_changes_nothing() {
         ("Purpose", "Prefetch"),
     ] {
         for method in ["GET", "HEAD"] {
-            let answer = world
-                .request(method, &link)
-                .header(name, value)
-                .send()
-                .await;
+            let request = world.request(method, &link).browser_of(&signed_up);
+            let answer = request.header(name, value).send().await;
 
             assert_eq!(answer.status, 503, "{method} {name}: {value}");
         }
     }
     assert!(world.is_untouched());
     assert_eq!(world.row(ADA), row);
-    assert_eq!(world.get(&link).await.status, 303);
+    let followed = world.request("GET", &link).browser_of(&signed_up);
+    assert_eq!(followed.send().await.status, 303);
 }
 
 #[tokio::test]
@@ -137,6 +138,8 @@ async fn a_prefetch_of_any_other_page_is_served() {
         "/accounts/create",
         "/accounts/created",
         "/accounts/confirmed",
+        "/accounts/email",
+        "/accounts/password",
     ] {
         let request = world.request("GET", path).header("sec-purpose", "prefetch");
 
@@ -191,7 +194,7 @@ async fn options_is_answered_to_an_allowed_origin_only() {
             Some("content-type")
         );
         assert_eq!(allowed.header("access-control-allow-credentials"), None);
-        assert_eq!(allowed.header("vary"), Some("Origin"));
+        assert!(varies_by_origin(&allowed));
         for answer in [refused, no_origin] {
             assert_eq!(answer.status, 405, "{path}");
             assert_eq!(answer.header("allow"), Some(allow), "{path}");
@@ -215,6 +218,9 @@ async fn any_other_path_is_not_found_whatever_the_method() {
         ("confirm-email", "/accounts/confirm"),
         ("confirm-email", "/accounts/confirm/"),
         ("confirm-email", "/accounts/confirm/a/b"),
+        ("change-email", "/accounts/email/"),
+        ("reset-password", "/accounts/password/"),
+        ("reset-password", "/accounts/password/a/b"),
     ] {
         for method in ["GET", "HEAD", "POST", "PUT", "OPTIONS"] {
             let request = world.request(method, path).function(function);
@@ -226,6 +232,8 @@ async fn any_other_path_is_not_found_whatever_the_method() {
     for (function, path) in [
         ("create-account", "/accounts/confirmed"),
         ("confirm-email", "/accounts/create"),
+        ("change-email", "/accounts/password"),
+        ("reset-password", "/accounts/email"),
     ] {
         let another_functions = world.request("GET", path).function(function);
 

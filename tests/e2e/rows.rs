@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use tests::World;
 
 use crate::steps::{
-    ADA, OTHER_PASSWORD, PASSWORD, expired_link, have_contested_row, is_confirmed, let_pass, now,
-    password_of, sign_up, sign_up_with,
+    ADA, OTHER_PASSWORD, PASSWORD, expired_link, have_account, have_contested_row, is_confirmed,
+    let_pass, now, open_in_browser_of, password_of, reset_link, sign_up, sign_up_with, twice,
+    visit_world,
 };
 
 const WEEK: i64 = 7 * 86_400;
@@ -39,13 +40,73 @@ async fn a_sign_up_makes_a_row_with_the_attributes_of_the_contract() {
     assert_eq!(row["email"], json!({ "S": ADA }));
     assert_eq!(row["email_confirmed"], json!({ "BOOL": false }));
     assert!(when.contains(&time(&row["created_at"])));
-    assert!(when.contains(&seconds(&row["mailed_at"])));
     assert_eq!(
         seconds(&row["expires_at"]),
-        seconds(&row["mailed_at"]) + 86_400 + WEEK
+        time(&row["created_at"]) + 86_400 + WEEK
     );
-    assert_eq!(row.get("confirmed_at"), None);
-    assert_eq!(row.get("contested"), None);
+    assert_eq!(row["locale"], json!({ "S": "en" }));
+    let names: Vec<_> = row.as_object().unwrap().keys().collect();
+    assert_eq!(
+        names,
+        [
+            "created_at",
+            "email",
+            "email_confirmed",
+            "expires_at",
+            "locale",
+            "password_hash",
+            "sign_up",
+            "user_id",
+        ],
+        "and nothing of mails"
+    );
+}
+
+#[tokio::test]
+async fn the_id_of_a_sign_up_is_random_and_not_the_users() {
+    let world = World::start().await;
+    sign_up(&world, ADA).await;
+    sign_up(&world, "bob@example.com").await;
+
+    let row = world.row(ADA).unwrap();
+
+    let id = row["sign_up"].as_str().unwrap();
+    assert_eq!(id.len(), 36);
+    assert_eq!(id.chars().nth(14), Some('4'), "version 4: {id}");
+    assert_ne!(row["sign_up"], row["user_id"]);
+    assert_ne!(
+        row["sign_up"],
+        world.row("bob@example.com").unwrap()["sign_up"]
+    );
+}
+
+#[tokio::test]
+async fn the_users_table_holds_users_and_the_limits_table_no_address() {
+    let world = World::start().await;
+    have_account(&world, ADA).await;
+    let fields = [
+        ("email", ADA),
+        ("password", PASSWORD),
+        ("new_email", "new@example.com"),
+    ];
+    assert_eq!(
+        world.post_form("/accounts/email", &fields).await.status,
+        303
+    );
+    let unknown = [("email", "unknown@example.com")];
+    assert_eq!(
+        world.post_form("/accounts/password", &unknown).await.status,
+        303
+    );
+
+    let rows = world.rows();
+    assert_eq!(rows.len(), 1, "{rows:#?}");
+    for item in world.store.items_of("limits").unwrap() {
+        let text = item.to_string();
+        assert!(!text.contains("example.com"), "{text}");
+        assert!(!text.contains("203.0.113"), "{text}");
+        assert!(seconds(&item["expires_at"]) > now(), "{text}");
+    }
 }
 
 #[tokio::test]
@@ -107,23 +168,19 @@ async fn one_password_has_another_hash_each_time() {
 #[tokio::test]
 async fn confirmation_says_when_and_ends_the_expiry() {
     let world = World::start().await;
-    sign_up(&world, ADA).await;
+    let signed_up = sign_up(&world, ADA).await;
     let waiting = item(&world, ADA);
     let before = now();
 
-    world.get(&world.mail_to(ADA).link()).await;
+    open_in_browser_of(&world, &signed_up, &world.mail_to(ADA).link()).await;
 
     let confirmed = item(&world, ADA);
     assert_eq!(confirmed["email_confirmed"], json!({ "BOOL": true }));
     assert!((before..=now()).contains(&time(&confirmed["confirmed_at"])));
-    assert_eq!(confirmed.get("expires_at"), None);
-    for kept in [
-        "email",
-        "user_id",
-        "password_hash",
-        "created_at",
-        "mailed_at",
-    ] {
+    for gone in ["expires_at", "sign_up"] {
+        assert_eq!(confirmed.get(gone), None, "{gone}");
+    }
+    for kept in ["email", "user_id", "password_hash", "created_at"] {
         assert_eq!(confirmed[kept], waiting[kept], "{kept}");
     }
 }
@@ -135,9 +192,7 @@ async fn a_contested_row_says_so_until_it_is_confirmed() {
     let link = have_contested_row(&world, ADA).await;
     assert_eq!(item(&world, ADA)["contested"], json!({ "BOOL": true }));
 
-    world
-        .post_form(&link, &[("password", OTHER_PASSWORD)])
-        .await;
+    world.post_form(&link, &twice(OTHER_PASSWORD)).await;
     let row = item(&world, ADA);
     assert_eq!(row.get("contested"), None);
     assert_eq!(row.get("expires_at"), None);
@@ -145,36 +200,35 @@ async fn a_contested_row_says_so_until_it_is_confirmed() {
 }
 
 #[tokio::test]
-async fn a_row_outlives_its_newest_link_by_seven_days() {
+async fn a_row_outlives_its_last_sign_up_or_mail_by_a_link_and_seven_days() {
     let max_age = 3_600;
     let world = World::builder()
         .setting("CONFIRM_MAX_AGE", &max_age.to_string())
         .start()
         .await;
-    let expiry = || {
-        let row = item(&world, ADA);
-        (seconds(&row["expires_at"]), seconds(&row["mailed_at"]))
+    let life = |since: i64| {
+        let expires_at = seconds(&item(&world, ADA)["expires_at"]);
+        (since..=now()).contains(&(expires_at - max_age - WEEK))
     };
+    let before = now();
     sign_up(&world, ADA).await;
-    let (expires_at, mailed_at) = expiry();
-    assert_eq!(expires_at, mailed_at + max_age + WEEK);
+    assert!(life(before));
 
-    sign_up(&world, ADA).await;
-    assert_eq!(expiry(), (expires_at, mailed_at), "no mail, no longer life");
-
-    let_pass(&world, ADA, 1_000);
-    sign_up(&world, ADA).await;
-    let (expires_at, mailed_again_at) = expiry();
+    // A repeat in the cooldown, and one that is mailed.
+    for pass in [10, 1_000] {
+        let_pass(&world, ADA, pass);
+        assert!(!life(before), "{pass}");
+        let before = now();
+        sign_up(&world, ADA).await;
+        assert!(life(before), "{pass}");
+    }
     assert_eq!(world.mails().len(), 2);
-    assert!(mailed_again_at >= mailed_at);
-    assert_eq!(expires_at, mailed_again_at + max_age + WEEK);
 
     let_pass(&world, ADA, 100_000);
+    let before = now();
     world.post_form(&expired_link(&world, ADA), &[]).await;
-    let (expires_at, mailed_at) = expiry();
+    assert!(life(before));
     assert_eq!(world.mails().len(), 3);
-    assert!(mailed_at >= mailed_again_at);
-    assert_eq!(expires_at, mailed_at + max_age + WEEK);
 }
 
 /// Attributes of every type, as other code might add them.
@@ -217,34 +271,34 @@ async fn attributes_of_other_code_are_kept_in_every_write() {
 
     sign_up_with(&world, ADA, OTHER_PASSWORD).await;
     assert_has_foreign_attributes(&world, "a repeat in the cooldown");
-    let_pass_raw(&world);
+    let_pass(&world, ADA, 60);
     sign_up(&world, ADA).await;
     assert_eq!(world.mails().len(), 2);
     assert_has_foreign_attributes(&world, "a repeat that is mailed");
-    let_pass_raw(&world);
+    let_pass(&world, ADA, 60);
     world.post_form(&expired_link(&world, ADA), &[]).await;
     assert_eq!(world.mails().len(), 3);
     assert_has_foreign_attributes(&world, "a fresh link");
-    let_pass_raw(&world);
+    let_pass(&world, ADA, 60);
     world.ses.always(tests::ANY, tests::Fault::access_denied());
     assert_eq!(sign_up(&world, ADA).await.status, 503);
     world.ses.heal();
-    assert_has_foreign_attributes(&world, "a claim that is lifted");
-    world.post_form(&link, &[("password", PASSWORD)]).await;
+    assert_has_foreign_attributes(&world, "a mail that fails");
+    world.post_form(&link, &[("password", "wrong")]).await;
+    assert_has_foreign_attributes(&world, "an attempt at the password");
+    world.post_form(&link, &twice(PASSWORD)).await;
     assert!(is_confirmed(&world, ADA));
     assert_has_foreign_attributes(&world, "the confirmation");
-    let_pass_raw(&world);
+    let_pass(&world, ADA, 60);
     sign_up(&world, ADA).await;
     assert_eq!(world.mails().len(), 4);
     assert_has_foreign_attributes(&world, "a notice");
-}
-
-/// Lets the cooldown pass without a look at the attributes that plain JSON cannot hold.
-fn let_pass_raw(world: &World) {
-    let mut row = item(world, ADA);
-    let earlier = seconds(&row["mailed_at"]) - 1_000;
-    row["mailed_at"]["N"] = earlier.to_string().into();
-    world.store.put(&row).unwrap();
+    let reset = reset_link(&world, ADA).await;
+    let set = world
+        .post_form(&reset, &[("password", OTHER_PASSWORD)])
+        .await;
+    assert_eq!(set.status, 303);
+    assert_has_foreign_attributes(&world, "a reset");
 }
 
 #[tokio::test]
@@ -255,7 +309,7 @@ async fn a_waiting_row_that_other_code_wrote_is_confirmed_like_ours() {
         json!({ "email": ADA, "password_hash": hash, "email_confirmed": false }),
         json!({ "email": ADA, "password_hash": hash, "email_confirmed": false, "user_id": "42", "plan": "pro" }),
     ] {
-        let world = World::start().await;
+        let world = visit_world().await;
         world.put_row(&row);
         let link = format!("/accounts/confirm/{}", world.token(ADA, 10));
 
@@ -275,8 +329,25 @@ async fn a_waiting_row_that_other_code_wrote_is_confirmed_like_ours() {
 }
 
 #[tokio::test]
-async fn a_sign_up_of_a_waiting_row_of_other_code_contests_it() {
+async fn a_waiting_row_that_other_code_wrote_is_confirmed_by_its_password() {
     let world = World::start().await;
+    sign_up(&world, "bob@example.com").await;
+    let hash = world.row("bob@example.com").unwrap()["password_hash"].clone();
+    world.put_row(&json!({ "email": ADA, "password_hash": hash, "plan": "pro" }));
+    let link = format!("/accounts/confirm/{}", world.token(ADA, 10));
+
+    assert_eq!(world.get(&link).await.status, 200);
+    assert!(!is_confirmed(&world, ADA));
+    let fields = [("password", PASSWORD)];
+    assert_eq!(world.post_form(&link, &fields).await.status, 303);
+
+    assert!(is_confirmed(&world, ADA));
+    assert_eq!(world.row(ADA).unwrap()["plan"], "pro");
+}
+
+#[tokio::test]
+async fn a_sign_up_of_a_waiting_row_of_other_code_contests_it() {
+    let world = visit_world().await;
     world.put_row(&json!({ "email": ADA, "password_hash": "$argon2id$x", "plan": "pro" }));
 
     assert_eq!(sign_up(&world, ADA).await.status, 303);
@@ -292,7 +363,7 @@ async fn a_sign_up_of_a_waiting_row_of_other_code_contests_it() {
     );
     let link = world.mail_to(ADA).link();
     assert_eq!(world.get(&link).await.status, 200);
-    let chosen = world.post_form(&link, &[("password", PASSWORD)]).await;
+    let chosen = world.post_form(&link, &twice(PASSWORD)).await;
     assert_eq!(chosen.status, 303);
     assert!(password_of(&world.row(ADA).unwrap(), PASSWORD));
 }

@@ -3,35 +3,59 @@
 use serde_json::json;
 use tests::{Builder, World};
 
-use crate::steps::{ADA, PASSWORD, is_confirmed, sign_up};
+use crate::steps::{ADA, PASSWORD, have_account, is_confirmed, sign_up};
 
-const FUNCTIONS: [&str; 2] = ["create-account", "confirm-email"];
+const FUNCTIONS: &[&str] = &[
+    "create-account",
+    "confirm-email",
+    "change-email",
+    "reset-password",
+];
 
-/// Both functions.
-const BOTH: &[&str] = &FUNCTIONS;
+/// Those that verify links.
+const VERIFYING: &[&str] = &["confirm-email", "reset-password"];
 
 /// A variable, the functions that read it, and values that it may not hold.
-const INVALID: [(&str, &[&str], &[&str]); 16] = [
+const INVALID: [(&str, &[&str], &[&str]); 26] = [
     (
         "USERS_TABLE",
-        BOTH,
+        FUNCTIONS,
         &["", "two words", "users;", "us\u{fc}rs"],
     ),
-    ("SECRET_KEY", BOTH, &["", "fifteen bytes!!"]),
+    (
+        "LIMITS_TABLE",
+        FUNCTIONS,
+        &["", "two words", "limits;", "l\u{ee}mits"],
+    ),
+    (
+        "SECRET_KEY",
+        FUNCTIONS,
+        &[
+            "",
+            "fifteen bytes!!",
+            "                ",
+            "aaaaaaaaaaaaaaaaaaaaaaaa",
+            "changeme-changeme",
+            "your-secret-key-here",
+            "REPLACE_THIS_SECRET_KEY",
+            "-----------------=",
+        ],
+    ),
     (
         "SECRET_KEY_FALLBACKS",
-        &["confirm-email"],
+        VERIFYING,
         &[
             "too short",
             "long enough, is this,",
             "a key that is long enough,short",
+            "a key that is long enough,changeme-changeme",
             "a key that is long enough, another with a space before",
             "a key that is long enough ,another that is long enough",
         ],
     ),
     (
         "BASE_URL",
-        BOTH,
+        FUNCTIONS,
         &[
             "",
             "myapp.com",
@@ -40,6 +64,7 @@ const INVALID: [(&str, &[&str], &[&str]); 16] = [
             "ftp://myapp.com",
             "https://",
             "https://user:pw@myapp.com",
+            "https://*.myapp.com",
             "https://myapp.com?x=1",
             "https://myapp.com#top",
             "mailto:a@myapp.com",
@@ -48,7 +73,7 @@ const INVALID: [(&str, &[&str], &[&str]); 16] = [
     ),
     (
         "MAIL_FROM",
-        BOTH,
+        FUNCTIONS,
         &[
             "",
             "My App",
@@ -64,7 +89,7 @@ const INVALID: [(&str, &[&str], &[&str]); 16] = [
     ),
     (
         "SUPPORT_EMAIL",
-        BOTH,
+        FUNCTIONS,
         &[
             "support",
             "My App <help@myapp.com>",
@@ -72,10 +97,35 @@ const INVALID: [(&str, &[&str], &[&str]); 16] = [
             "help@localhost",
         ],
     ),
-    ("APP_NAME", BOTH, &[" ", "My\nApp", "My\u{7f}App"]),
+    ("APP_NAME", FUNCTIONS, &[" ", "My\nApp", "My\u{7f}App"]),
+    (
+        "ACCENT_COLOR",
+        FUNCTIONS,
+        &[
+            "red",
+            "1d4ed8",
+            "#1d4",
+            "#1d4ed8ff",
+            "#1d4ed8;",
+            "#ffffff",
+            "#60a5fa",
+            "#gggggg",
+        ],
+    ),
+    (
+        "LOGO_URL",
+        FUNCTIONS,
+        &[
+            "logo.png",
+            "http://myapp.com/logo.png",
+            "data:image/png;base64,AAAA",
+            "https://*.myapp.com/logo.png",
+        ],
+    ),
+    ("LANGUAGE", FUNCTIONS, &["tlh", "english", "-", "e"]),
     (
         "INDEX_URL",
-        BOTH,
+        FUNCTIONS,
         &[
             "/welcome",
             "www.myapp.com",
@@ -86,7 +136,7 @@ const INVALID: [(&str, &[&str], &[&str]); 16] = [
     ),
     (
         "SIGN_IN_URL",
-        BOTH,
+        FUNCTIONS,
         &[
             "/sign-in",
             "id.myapp.com",
@@ -96,13 +146,14 @@ const INVALID: [(&str, &[&str], &[&str]); 16] = [
     ),
     (
         "ALLOWED_ORIGINS",
-        BOTH,
+        FUNCTIONS,
         &[
             "*",
             "null",
             "www.myapp.com",
             "https://www.myapp.com/path",
             "https://www.myapp.com,*",
+            "https://www.myapp.com,null",
             "https://www.myapp.com,",
             "https://www.myapp.com?x",
             "https://*.myapp.com",
@@ -110,7 +161,7 @@ const INVALID: [(&str, &[&str], &[&str]); 16] = [
     ),
     (
         "CONFIRM_MAX_AGE",
-        BOTH,
+        FUNCTIONS,
         &[
             "0",
             "-1",
@@ -123,22 +174,64 @@ const INVALID: [(&str, &[&str], &[&str]); 16] = [
         ],
     ),
     (
+        "RESET_MAX_AGE",
+        &["reset-password"],
+        &["0", "-1", "1h", "31536001", "an hour"],
+    ),
+    (
         "CONFIRM_ON",
         &["confirm-email"],
-        &["click", "Visit", "BUTTON", "visit,button"],
+        &["click", "Visit", "button", "browser,visit"],
     ),
     (
         "RESEND_COOLDOWN",
-        BOTH,
+        FUNCTIONS,
         &["-1", "86401", "1m", "0.5", "sixty"],
     ),
     (
+        "REQUESTS_PER_NETWORK",
+        FUNCTIONS,
+        &["-1", "1.5", "thirty", "1000001"],
+    ),
+    (
+        "TRUSTED_NETWORKS",
+        FUNCTIONS,
+        &[
+            "*",
+            "everybody",
+            "203.0.113.0/33",
+            "203.0.113",
+            "203.0.113.0/24,",
+            "203.0.113.0/24;198.51.100.0/24",
+            "myapp.com",
+        ],
+    ),
+    (
+        "TRUSTED_PROXIES",
+        FUNCTIONS,
+        &["-1", "11", "one", "203.0.113.7"],
+    ),
+    (
+        "CHALLENGE",
+        FUNCTIONS,
+        &["recaptcha", "Turnstile", "turnstile,hcaptcha"],
+    ),
+    (
         "SES_CONFIGURATION_SET",
-        BOTH,
+        FUNCTIONS,
         &["my set", "set;", "s\u{e9}t"],
     ),
-    ("AWS_REGION", BOTH, &["us east", "../x"]),
-    ("AWS_CA_BUNDLE", BOTH, &["/no/such/file.pem", "/dev/null"]),
+    (
+        "SES_NOTICES_CONFIGURATION_SET",
+        FUNCTIONS,
+        &["my set", "set;", "s\u{e9}t"],
+    ),
+    ("AWS_REGION", FUNCTIONS, &["us east", "../x"]),
+    (
+        "AWS_CA_BUNDLE",
+        FUNCTIONS,
+        &["/no/such/file.pem", "/dev/null"],
+    ),
 ];
 
 /// What the start writes, if it fails.
@@ -183,8 +276,14 @@ async fn an_invalid_setting_stops_the_start_with_one_line_that_names_it() {
 
 #[tokio::test]
 async fn a_required_setting_that_is_missing_stops_the_start() {
-    for variable in ["USERS_TABLE", "SECRET_KEY", "BASE_URL", "MAIL_FROM"] {
-        for function in FUNCTIONS {
+    for variable in [
+        "USERS_TABLE",
+        "LIMITS_TABLE",
+        "SECRET_KEY",
+        "BASE_URL",
+        "MAIL_FROM",
+    ] {
+        for &function in FUNCTIONS {
             assert_stops(World::builder().without(variable), function, variable, "").await;
         }
     }
@@ -192,7 +291,7 @@ async fn a_required_setting_that_is_missing_stops_the_start() {
 
 #[tokio::test]
 async fn there_is_one_source_of_the_key_and_not_two() {
-    for function in FUNCTIONS {
+    for &function in FUNCTIONS {
         let builder = World::builder().setting("SECRET_KEY_ARN", "a-secret");
         assert_stops(builder, function, "SECRET_KEY", "a-secret").await;
     }
@@ -201,7 +300,7 @@ async fn there_is_one_source_of_the_key_and_not_two() {
 #[tokio::test]
 async fn a_secret_that_is_not_there_or_too_short_stops_the_start() {
     let short = "fifteen bytes!!";
-    for function in FUNCTIONS {
+    for &function in FUNCTIONS {
         for builder in [
             World::builder()
                 .without("SECRET_KEY")
@@ -241,11 +340,15 @@ async fn a_secrets_value_is_never_printed() {
 async fn a_function_does_not_look_at_settings_that_it_does_not_use() {
     let world = World::builder()
         .setting("CONFIRM_ON", "nonsense")
+        .setting("RESET_MAX_AGE", "nonsense")
         .setting("SECRET_KEY_FALLBACKS", "short")
+        .setting("CHALLENGE_SITE_KEY", "\n")
         .start()
         .await;
 
-    assert_eq!(start(&world, "create-account").await, None);
+    for function in ["create-account", "change-email"] {
+        assert_eq!(start(&world, function).await, None, "{function}");
+    }
 }
 
 #[tokio::test]
@@ -318,7 +421,20 @@ async fn valid_settings_are_taken() {
             ],
         ),
         ("CONFIRM_MAX_AGE", vec!["", "1", "31536000"]),
-        ("CONFIRM_ON", vec!["", "visit", "button"]),
+        ("CONFIRM_ON", vec!["", "visit", "browser"]),
+        ("RESET_MAX_AGE", vec!["", "1", "31536000"]),
+        ("REQUESTS_PER_NETWORK", vec!["", "0", "1", "1000000"]),
+        (
+            "TRUSTED_NETWORKS",
+            vec!["", "203.0.113.0/24", "203.0.113.7, 2001:db8::/48,::1"],
+        ),
+        ("TRUSTED_PROXIES", vec!["", "0", "10"]),
+        ("CHALLENGE", vec!["", "none"]),
+        ("LIMITS_TABLE", vec!["limits", "My.Limits_Table-1"]),
+        ("ACCENT_COLOR", vec!["", "#1d4ed8", "#B91C1C", "#000000"]),
+        ("LOGO_URL", vec!["", "https://myapp.com/logo.png?v=1"]),
+        ("LANGUAGE", vec!["", "en", "EN", "en-GB"]),
+        ("SES_NOTICES_CONFIGURATION_SET", vec!["", "notices-1"]),
         ("RESEND_COOLDOWN", vec!["", "0", "86400"]),
         ("SES_CONFIGURATION_SET", vec!["", "my_set-1"]),
         ("AWS_USE_FIPS_ENDPOINT", vec!["", "false"]),
@@ -327,7 +443,7 @@ async fn valid_settings_are_taken() {
     ] {
         for value in values {
             let world = World::builder().setting(variable, value).start().await;
-            for function in FUNCTIONS {
+            for &function in FUNCTIONS {
                 assert_eq!(
                     start(&world, function).await,
                     None,
@@ -355,17 +471,28 @@ async fn the_defaults_are_those_of_the_contract() {
         index_url.header("location"),
         Some("https://app.example.com/accounts/created")
     );
-    let sign_in_url = world.get(&world.mail_to("bob@example.com").link()).await;
+    // CONFIRM_ON is browser.
+    let link = world.mail_to("bob@example.com").link();
+    assert_eq!(world.get(&link).await.status, 200);
+    let request = world.request("GET", &link).browser_of(&index_url);
+    let sign_in_url = request.send().await;
     assert_eq!(
         sign_in_url.header("location"),
         Some("https://app.example.com/accounts/confirmed")
     );
-    // CONFIRM_ON is visit.
     assert!(is_confirmed(&world, "bob@example.com"));
     // CONFIRM_MAX_AGE is a day, RESEND_COOLDOWN more than a moment, SES_CONFIGURATION_SET none.
-    assert!(mail.text.as_deref().unwrap().contains("24 hours"));
+    assert!(mail.text().contains("24 hours"));
     assert_eq!(world.mails_to(ADA).len(), 1);
     assert_eq!(mail.configuration_set, None);
+    // RESET_MAX_AGE is an hour, LANGUAGE English, LOGO_URL none, CHALLENGE none.
+    world
+        .post_form("/accounts/password", &[("email", "bob@example.com")])
+        .await;
+    assert!(world.mail_to("bob@example.com").text().contains("1 hour."));
+    assert_eq!(page.header("content-language"), Some("en"));
+    assert!(!page.text().contains("<img") && !page.text().contains("<script"));
+    assert!(page.text().contains("#1d4ed8"));
     // ALLOWED_ORIGINS is none.
     let request = world.request("GET", "/accounts/create");
     let request = request.header("origin", "https://www.example.com");
@@ -387,8 +514,19 @@ async fn an_empty_setting_is_a_missing_one() {
         "ALLOWED_ORIGINS",
         "CONFIRM_MAX_AGE",
         "CONFIRM_ON",
+        "RESET_MAX_AGE",
         "RESEND_COOLDOWN",
+        "TRUSTED_NETWORKS",
+        "TRUSTED_PROXIES",
+        "CHALLENGE",
+        "CHALLENGE_SITE_KEY",
+        "CHALLENGE_SECRET",
+        "CHALLENGE_SECRET_ARN",
+        "ACCENT_COLOR",
+        "LOGO_URL",
+        "LANGUAGE",
         "SES_CONFIGURATION_SET",
+        "SES_NOTICES_CONFIGURATION_SET",
     ];
     let builder = names
         .into_iter()
@@ -398,7 +536,14 @@ async fn an_empty_setting_is_a_missing_one() {
 
     let answer = sign_up(&world, ADA).await;
 
-    assert_eq!(answer, sign_up(&defaults, ADA).await);
+    // The cookie is another one each time.
+    let without_cookie = |mut answer: tests::Answer| {
+        assert!(answer.cookie().is_some());
+        answer.headers.retain(|(name, _)| name != "set-cookie");
+        answer
+    };
+    let expected = sign_up(&defaults, ADA).await;
+    assert_eq!(without_cookie(answer), without_cookie(expected));
     assert_eq!(world.mail_to(ADA).subject, defaults.mail_to(ADA).subject);
     assert_eq!(
         world.get("/accounts/create").await,
@@ -449,22 +594,70 @@ async fn the_endpoint_of_one_service_goes_before_that_of_all() {
         .await;
 
     assert_eq!(sign_up(&world, ADA).await.status, 303);
-    assert_eq!(world.all_calls(), ["PutItem", "SendEmail"]);
+    assert_eq!(world.calls("PutItem"), 1);
+    assert_eq!(world.calls("SendEmail"), 1);
 }
 
 #[tokio::test]
-async fn the_table_is_the_one_that_is_named() {
-    let world = World::builder()
-        .setting("USERS_TABLE", "other-users")
-        .start()
-        .await;
+async fn the_tables_are_those_that_are_named() {
+    for (variable, operation, other) in [
+        ("USERS_TABLE", "PutItem", "other-users"),
+        ("LIMITS_TABLE", "UpdateItem", "other-limits"),
+    ] {
+        let world = World::builder().setting(variable, other).start().await;
 
-    sign_up(&world, ADA).await;
+        sign_up(&world, ADA).await;
 
-    assert_eq!(
-        world.dynamodb.requests("PutItem")[0]["TableName"],
-        json!("other-users")
-    );
+        let tables: Vec<_> = world
+            .dynamodb
+            .requests(operation)
+            .iter()
+            .map(|request| request["TableName"].clone())
+            .collect();
+        assert!(tables.contains(&json!(other)), "{variable}: {tables:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_key_of_the_local_run_is_for_local_services_only() {
+    let local = "for local use only, known to everybody";
+    for &function in FUNCTIONS {
+        let at_home = World::builder().setting("SECRET_KEY", local).start().await;
+        assert_eq!(start(&at_home, function).await, None, "{function}");
+
+        let mut at_amazons = World::builder().setting("SECRET_KEY", local);
+        for service in ["DYNAMODB", "SESV2", "SECRETS_MANAGER"] {
+            at_amazons = at_amazons.without(&format!("AWS_ENDPOINT_URL_{service}"));
+        }
+        assert_stops(at_amazons, function, "SECRET_KEY", local).await;
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_needs_a_site_key_and_one_source_of_its_secret() {
+    let challenge = || World::builder().setting("CHALLENGE", "turnstile");
+    let with_site_key = || challenge().setting("CHALLENGE_SITE_KEY", "a-site-key");
+    for &function in FUNCTIONS {
+        let secret = challenge().setting("CHALLENGE_SECRET", "a secret");
+        assert_stops(secret, function, "CHALLENGE_SITE_KEY", "").await;
+        assert_stops(with_site_key(), function, "CHALLENGE_SECRET", "").await;
+        let both = with_site_key()
+            .setting("CHALLENGE_SECRET", "a secret")
+            .setting("CHALLENGE_SECRET_ARN", "a-secret");
+        assert_stops(both, function, "CHALLENGE_SECRET", "both").await;
+
+        for provider in ["turnstile", "hcaptcha"] {
+            let builder = with_site_key().setting("CHALLENGE", provider);
+            let builder = builder.setting("CHALLENGE_SECRET", "a secret");
+            let world = builder.start().await;
+            assert_eq!(start(&world, function).await, None, "{function} {provider}");
+        }
+    }
+    let gone = with_site_key().setting("CHALLENGE_SECRET_ARN", "no-such-secret");
+    let world = gone.start().await;
+    let lines = start(&world, "create-account").await.expect("no secret");
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].starts_with("CHALLENGE_SECRET_ARN: "), "{lines:#?}");
 }
 
 #[tokio::test]
@@ -475,9 +668,7 @@ async fn a_secret_may_be_named_instead_of_its_arn() {
         .start()
         .await;
 
-    assert_eq!(sign_up(&world, ADA).await.status, 303);
-    let answer = world.get(&world.mail_to(ADA).link()).await;
+    have_account(&world, ADA).await;
 
-    assert_eq!(answer.status, 303);
     assert!(is_confirmed(&world, ADA));
 }

@@ -1,11 +1,13 @@
 //! What a sign-up is answered with.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde_json::{Value, json};
 use tests::{Answer, World};
 
 use crate::steps::{
     ADA, OTHER_PASSWORD, PASSWORD, have_account, have_contested_row, let_pass, password_of,
-    sign_up, sign_up_with,
+    sign_up, sign_up_with, without_cookie_value,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -66,6 +68,8 @@ async fn a_client_that_sends_or_prefers_json_gets_202() {
         assert_eq!(answer.header("location"), None, "{what}");
         let body: Value = serde_json::from_slice(&answer.body).unwrap();
         assert!(body["message"].is_string(), "{what}");
+        let index_url = "https://app.example.com/accounts/created";
+        assert_eq!(body["location"], index_url, "{what}");
     }
 }
 
@@ -90,8 +94,9 @@ async fn a_browser_gets_pages_whatever_else_it_accepts() {
 }
 
 /// Every way in which an address can be known or unknown.
-async fn world_with_every_kind_of_address() -> (World, [&'static str; 8]) {
-    let world = World::start().await;
+async fn world_with_every_kind_of_address(confirm_on: &str) -> (World, [&'static str; 11]) {
+    let builder = World::builder().setting("CONFIRM_ON", confirm_on);
+    let world = builder.start().await;
     sign_up(&world, "waiting@example.com").await;
     let_pass(&world, "waiting@example.com", 60);
     sign_up(&world, "cooling-down@example.com").await;
@@ -103,6 +108,12 @@ async fn world_with_every_kind_of_address() -> (World, [&'static str; 8]) {
     sign_up(&world, "expired@example.com").await;
     let_pass(&world, "expired@example.com", 30 * 86_400);
     world.put_row(&json!({ "email": "foreign@example.com", "password_hash": "$argon2id$x" }));
+    world.put_row(&json!({ "email": "invited@example.com", "role": "admin" }));
+    world.put_row(&json!({ "email": "reserved@example.com", "mail_claim": "x", "mailed_at": 1 }));
+    let bounced = json!({
+        "email": "bounced@example.com", "password_hash": "$argon2id$x", "email_confirmed": true, "undeliverable": "bounce",
+    });
+    world.put_row(&bounced);
     let addresses = [
         "new@example.com",
         "waiting@example.com",
@@ -112,6 +123,9 @@ async fn world_with_every_kind_of_address() -> (World, [&'static str; 8]) {
         "confirmed-cooling-down@example.com",
         "expired@example.com",
         "foreign@example.com",
+        "invited@example.com",
+        "reserved@example.com",
+        "bounced@example.com",
     ];
     (world, addresses)
 }
@@ -120,8 +134,8 @@ async fn world_with_every_kind_of_address() -> (World, [&'static str; 8]) {
 async fn the_answer_does_not_tell_who_has_an_account() {
     let fields = |email: &str| json!({ "email": email, "password": OTHER_PASSWORD });
 
-    for is_json in [false, true] {
-        let (world, addresses) = world_with_every_kind_of_address().await;
+    for (is_json, confirm_on) in [(false, "browser"), (true, "browser"), (false, "visit")] {
+        let (world, addresses) = world_with_every_kind_of_address(confirm_on).await;
         let mails = world.mails().len();
         let mut answers = Vec::new();
         for email in addresses {
@@ -134,7 +148,8 @@ async fn the_answer_does_not_tell_who_has_an_account() {
             let local_part = email.split('@').next().unwrap();
             assert!(!text.contains(local_part), "{text}");
             assert!(!text.contains("/accounts/confirm/"), "{text}");
-            answers.push(answer);
+            assert!(answer.cookie().is_some(), "{email}");
+            answers.push(without_cookie_value(answer));
         }
 
         assert_eq!(answers[0].status, if is_json { 202 } else { 303 });
@@ -148,7 +163,7 @@ async fn the_answer_does_not_tell_who_has_an_account() {
 
 #[tokio::test]
 async fn every_accepted_sign_up_takes_the_time_of_a_hash() {
-    let (world, addresses) = world_with_every_kind_of_address().await;
+    let (world, addresses) = world_with_every_kind_of_address("browser").await;
     for email in addresses {
         sign_up(&world, email).await;
     }
@@ -235,6 +250,18 @@ async fn invalid_input_is_answered_with_what_is_wrong_and_changes_nothing() {
             vec!["password"],
         ),
         (
+            json!({ "email": ADA, "password": "Ada@Example.com" }),
+            vec!["password"],
+        ),
+        (
+            json!({ "email": "ada.lovelace@example.com", "password": "Ada.Lovelace" }),
+            vec!["password"],
+        ),
+        (
+            json!({ "email": "=?utf-8?q?x?=@example.com", "password": PASSWORD }),
+            vec!["email"],
+        ),
+        (
             json!({ "email": "ada", "password": "short" }),
             vec!["email", "password"],
         ),
@@ -271,6 +298,71 @@ async fn invalid_input_is_answered_with_what_is_wrong_and_changes_nothing() {
         }
     }
     assert!(world.is_untouched());
+}
+
+#[tokio::test]
+async fn a_refused_address_is_told_why() {
+    let world = World::start().await;
+    let long_domain = format!("{}.example", "label.".repeat(50));
+
+    for (email, why) in [
+        ("", "This is missing."),
+        ("ada", "Enter an address like name@example.com."),
+        ("\u{e4}da@example.com", "letters before the @"),
+        ("ada..l@example.com", "no two dots in a row"),
+        (".ada@example.com", "no two dots in a row"),
+        ("ada.@example.com", "no two dots in a row"),
+        ("ada@example", "The last part is missing"),
+        ("ada@127.0.0.1", "The last part is missing"),
+        (
+            &format!("{}@example.com", "a".repeat(65)),
+            "This is too long for an address.",
+        ),
+        (
+            &format!("ada@{long_domain}"),
+            "This is too long for an address.",
+        ),
+        ("ada lovelace@example.com", "without spaces"),
+    ] {
+        let page = sign_up(&world, email).await;
+        let fields = json!({ "email": email, "password": PASSWORD });
+        let json = problem(&world.post_json("/accounts/create", &fields).await);
+
+        assert_eq!(page.status, 422, "{email}");
+        assert!(page.text().contains(why), "{email}: {}", page.text());
+        let detail = json["errors"][0]["detail"].as_str().unwrap();
+        assert!(detail.contains(why), "{email}: {detail}");
+    }
+    assert!(world.is_untouched());
+}
+
+#[tokio::test]
+async fn what_browsers_accept_and_pastes_bring_along_is_accepted() {
+    let world = World::start().await;
+
+    for (typed, canonical) in [
+        ("ada@ab--cd.com", "ada@ab--cd.com"),
+        ("x@r3---sn.example.com", "x@r3---sn.example.com"),
+        ("\u{200b}b@example.com", "b@example.com"),
+        ("\u{feff}c@example.com", "c@example.com"),
+        ("\u{202a}d@example.com\u{202c}", "d@example.com"),
+    ] {
+        assert_eq!(sign_up(&world, typed).await.status, 303, "{canonical}");
+        assert!(world.row(canonical).is_some(), "{canonical}");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_json_is_skipped() {
+    let world = World::start().await;
+    let json = json!({ "email": ADA, "password": PASSWORD });
+    let request = world.request("POST", "/accounts/create");
+    let request = request.header("content-type", JSON);
+
+    let answer = request.body(format!("\u{feff}{json}")).send().await;
+
+    assert_eq!(answer.status, 202);
+    assert!(world.row(ADA).is_some());
 }
 
 #[tokio::test]
@@ -351,6 +443,11 @@ async fn an_unreadable_body_is_refused_and_changes_nothing() {
         (JSON, b"{\"email\":"),
         (JSON, b"{} trailing"),
         (JSON, b"{\"email\":\"\xff\"}"),
+        (
+            JSON,
+            b"{\"email\":\"a@example.com\",\"password\":\"correct horse\",\"x\":\"\xff\"}",
+        ),
+        (FORM, b"email=a%40example.com&password=correct+horse&x=%ff"),
         (JSON, &b"[".repeat(10_000)),
         (
             JSON,
@@ -575,4 +672,79 @@ async fn passwords_are_judged_by_length_and_by_how_common_they_are_alone() {
         .status,
         422
     );
+}
+
+#[tokio::test]
+async fn the_browser_that_asked_gets_a_cookie_of_the_kind_that_the_site_allows() {
+    for (base_url, name, secure) in [
+        ("https://app.example.com", "__Host-accounts", "; Secure"),
+        ("https://app.example.com/v1", "__Host-accounts", "; Secure"),
+        ("http://localhost:3000", "accounts", ""),
+    ] {
+        let world = World::builder()
+            .setting("BASE_URL", base_url)
+            .setting("CONFIRM_MAX_AGE", "7200")
+            .start()
+            .await;
+
+        let form = sign_up(&world, ADA).await;
+        let json = json!({ "email": "bob@example.com", "password": PASSWORD });
+        let json = world.post_json("/accounts/create", &json).await;
+
+        for answer in [form, json] {
+            let cookies = answer
+                .headers
+                .iter()
+                .filter(|(name, _)| name == "set-cookie");
+            let cookies: Vec<_> = cookies.map(|(_, value)| value.clone()).collect();
+            assert_eq!(cookies.len(), 1, "{base_url}");
+            let (pair, attributes) = cookies[0].split_once("; ").unwrap();
+            assert_eq!(pair.split('=').next(), Some(name));
+            assert_eq!(
+                attributes,
+                format!("Max-Age=7200; Path=/; HttpOnly; SameSite=Lax{secure}")
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_cookie_is_opaque_and_another_one_each_time() {
+    let world = World::start().await;
+
+    let first = sign_up(&world, ADA).await;
+    let second = sign_up(&world, ADA).await;
+
+    let row = world.row(ADA).unwrap();
+    let link = world.mail_to(ADA).token();
+    assert_ne!(first.cookie(), second.cookie());
+    for answer in [&first, &second] {
+        let value = answer.cookie().unwrap().split_once('=').unwrap().1;
+        let payload = value.split('.').next().unwrap();
+        let payload = BASE64.decode(payload).unwrap();
+        let payload = String::from_utf8(payload).unwrap();
+        assert_eq!(payload.len(), 38, "a quoted UUID: {payload}");
+        for known in [row["user_id"].as_str().unwrap(), ADA, &link] {
+            assert!(!payload.contains(known), "{payload}");
+        }
+        // A cookie is no link, nor a link a cookie.
+        for path in ["confirm", "password"] {
+            let link = format!("/accounts/{path}/{value}");
+            assert_eq!(world.get(&link).await.status, 404, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_accepted_sets_no_cookie() {
+    let world = World::start().await;
+
+    for answer in [
+        world.get("/accounts/create").await,
+        sign_up(&world, "no address").await,
+        sign_up_with(&world, ADA, "short").await,
+        world.get("/accounts/created").await,
+    ] {
+        assert_eq!(answer.header("set-cookie"), None, "{}", answer.status);
+    }
 }

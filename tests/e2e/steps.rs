@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tests::{Answer, World};
 
@@ -46,6 +47,56 @@ pub async fn have_contested_row(world: &World, email: &str) -> String {
     world.mail_to(email).link()
 }
 
+/// A world in which whoever opens a link is trusted, as in "Explore Flask".
+pub async fn visit_world() -> World {
+    World::builder()
+        .setting("CONFIRM_ON", "visit")
+        .start()
+        .await
+}
+
+/// Opens a link in the browser that got `answer` when it asked.
+pub async fn open_in_browser_of(world: &World, answer: &Answer, link: &str) -> Answer {
+    world.request("GET", link).browser_of(answer).send().await
+}
+
+/// An answer without the one thing in it that is always new: the cookie's value, of which only the length is kept.
+pub fn without_cookie_value(mut answer: Answer) -> Answer {
+    for (name, value) in &mut answer.headers {
+        if name == "set-cookie" {
+            let (start, rest) = value.split_once('=').unwrap();
+            let (token, attributes) = rest.split_once(';').unwrap();
+            *value = format!("{start}={} characters;{attributes}", token.len());
+        }
+    }
+    answer
+}
+
+/// Asks for a new password and returns the link in the mail.
+pub async fn reset_link(world: &World, email: &str) -> String {
+    let asked = world
+        .post_form("/accounts/password", &[("email", email)])
+        .await;
+    assert_eq!(asked.status, 303);
+    let links = world.mail_to(email).links();
+    let link = links
+        .iter()
+        .find(|link| link.contains("/accounts/password/"));
+    link.unwrap_or_else(|| panic!("no reset link among {links:?}"))
+        .clone()
+}
+
+/// Whether caches are told that an answer depends on the request's origin.
+pub fn varies_by_origin(answer: &Answer) -> bool {
+    let vary = answer.header("vary").unwrap_or_default();
+    vary.split(',').any(|name| name.trim() == "Origin")
+}
+
+/// The fields of the page where whoever reads the mailbox chooses a password.
+pub fn twice(password: &str) -> [(&'static str, &str); 2] {
+    [("password", password), ("password_again", password)]
+}
+
 /// A path with a token that has outlived the longest `CONFIRM_MAX_AGE` of these tests.
 pub fn expired_link(world: &World, email: &str) -> String {
     format!("/accounts/confirm/{}", world.token(email, 86_400 + 60))
@@ -58,20 +109,53 @@ pub fn is_confirmed(world: &World, email: &str) -> bool {
         .is_some_and(|row| row["email_confirmed"] == true)
 }
 
-/// Lets time pass for a row: whatever it remembers was that much earlier.
+/// Lets time pass for an address: whatever its row and the limits of mails to it remember was that much earlier.
 pub fn let_pass(world: &World, email: &str, seconds: i64) {
-    let row = world.row(email).unwrap();
-    let earlier = |time: &Value| json!(time.as_i64().unwrap() - seconds);
-    let mut changes = json!({});
-    for name in ["mailed_at", "expires_at"] {
-        if row[name].is_number() {
-            changes[name] = earlier(&row[name]);
+    if let Some(mut row) = world.store.item(email).unwrap() {
+        for name in ["created_at", "confirmed_at", "password_changed_at"] {
+            if let Some(text) = row[name]["S"].as_str() {
+                let time: Timestamp = text.parse().unwrap();
+                row[name]["S"] = json!((time - SignedDuration::from_secs(seconds)).to_string());
+            }
+        }
+        make_earlier(&mut row, &["expires_at"], seconds);
+        world.store.put(&row).unwrap();
+    }
+    for kind in ["sign-up", "reset", "change"] {
+        if let Some(mut mails) = mails_of_kind(world, kind, email) {
+            make_earlier(&mut mails, &NEWEST_MAILS, seconds);
+            world.store.put_into("limits", &mails).unwrap();
         }
     }
-    if let Some(times) = row["recent_mails"].as_array() {
-        changes["recent_mails"] = times.iter().map(earlier).collect();
+}
+
+const NEWEST_MAILS: [&str; 10] = ["m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9", "m10"];
+
+/// What the limits remember of the mails of a kind to an address, as the store has it. The key is an HMAC of the address.
+pub fn mails_of_kind(world: &World, kind: &str, email: &str) -> Option<Value> {
+    let signer = signing::Signer::new(world.secret_key().as_bytes(), "accounts-limits");
+    let limit = format!("mail-{kind}");
+    let key = format!(
+        "{limit}#{}",
+        signer.get_signature(&format!("{limit}|{email}"))
+    );
+    let items = world.store.items_of("limits").unwrap();
+    items
+        .into_iter()
+        .find(|item| item["limit"]["S"] == key.as_str())
+}
+
+fn make_earlier(item: &mut Value, names: &[&str], seconds: i64) {
+    for name in names {
+        let number = item[*name]["N"].as_str();
+        // Zero stands for no mail at all.
+        if let Some(time) = number
+            .and_then(|n| n.parse::<i64>().ok())
+            .filter(|n| *n > 0)
+        {
+            item[*name]["N"] = json!((time - seconds).to_string());
+        }
     }
-    world.change_row(email, &changes);
 }
 
 /// The time in seconds since 1970.

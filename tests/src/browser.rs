@@ -88,7 +88,8 @@ impl Browser {
         }
     }
 
-    async fn element(&self, css: &str) -> Element {
+    /// The element that a CSS selector finds, once it is there.
+    pub async fn element(&self, css: &str) -> Element {
         let found = self.client.wait().for_element(Locator::Css(css)).await;
         found.unwrap_or_else(|error| panic!("no {css} on the page: {error}"))
     }

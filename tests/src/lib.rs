@@ -11,7 +11,8 @@
 //!
 //! assert_eq!(answer.status, 303);
 //! let link = world.mail_to("ada@example.com").link();
-//! assert_eq!(world.get(&link).await.status, 303);
+//! let followed = world.request("GET", &link).browser_of(&answer).send().await;
+//! assert_eq!(followed.status, 303);
 //! assert_eq!(world.row("ada@example.com").unwrap()["email_confirmed"], true);
 //! # }
 //! ```

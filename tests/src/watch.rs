@@ -144,6 +144,11 @@ impl Watch {
         }
     }
 
+    /// Goes on in another browser.
+    pub fn forget_cookies(&self) {
+        self.cookies.lock().unwrap().clear();
+    }
+
     /// A path below `BASE_URL`; a link stays as it is.
     #[must_use]
     pub fn url(&self, path: &str) -> String {

@@ -6,7 +6,7 @@ use accounts::service::Service;
 use accounts::unavailable::Unavailable;
 use accounts::users::Users;
 use accounts::users::change::{ChangeRequest, MAX_ATTRIBUTES};
-use accounts::users::user::{State, User};
+use accounts::users::user::User;
 use accounts::web::answer::Answer;
 use accounts::web::cookie;
 use accounts::web::form::{self, Field};
@@ -152,10 +152,10 @@ async fn ask(
     {
         return Ok(Err("too-many-changes"));
     }
-    let (claim, taken) = tokio::try_join!(
-        limits.claim_mail(MailKind::Change, new, links.max_age),
-        users.find(new),
-    )?;
+    let found = users.find(new).await?;
+    let claim = limits
+        .claim_mail(MailKind::Change, new, links.max_age)
+        .await?;
     let Some(claim) = claim else {
         return Ok(Err("mail-limit"));
     };
@@ -164,26 +164,27 @@ async fn ask(
         new_email: new,
         requested_at: Users::change_date(&account),
     };
-    if !users.request_change(old, &account, &requested).await? {
-        limits.lift(claim).await?;
-        return Ok(Err("overtaken"));
+    let is_kept = users.request_change(old, &account, &requested).await;
+    if !matches!(is_kept, Ok(true)) {
+        // If this fails too, the address waits for the cooldown.
+        let _ = limits.lift(claim).await;
+        return is_kept.map(|_| Err("overtaken"));
     }
-    let taken = taken.filter(|user| matches!(user.state, State::Confirmed | State::Invited));
-    let (mail, outcome) = match &taken {
-        Some(user) => {
-            let mail = service.writer(user.locale).address_taken(new);
-            (mail, Outcome::ChangeToTaken)
-        }
-        None => {
-            let url = links
-                .confirm_change(old, new, requested.requested_at)
-                .await?;
-            let writer = service.writer(account.locale);
-            let mail = writer.confirm_change(old, new, url, links.max_age);
-            (mail, Outcome::ChangeAsked)
-        }
+    // Who has complained gets no more mail.
+    let has_complained = found.as_ref().is_some_and(User::has_complained);
+    // In the language of whoever has signed up with the new address, if somebody has.
+    let locale = found.as_ref().and_then(|user| user.locale);
+    let writer = service.writer(locale.or(account.locale));
+    let is_taken = found.is_some_and(|user| !user.is_waiting());
+    let (mail, outcome) = if is_taken {
+        (writer.address_taken(new), Outcome::ChangeToTaken)
+    } else {
+        let requested_at = requested.requested_at;
+        let url = links.confirm_change(old, new, requested_at).await?;
+        let mail = writer.confirm_change(old, new, url, links.max_age);
+        (mail, Outcome::ChangeAsked)
     };
-    if taken.is_none_or(|user| !user.has_complained()) {
+    if !has_complained {
         service.mail(new, claim, mail).await?;
     }
     Ok(Ok(outcome))

@@ -4,7 +4,7 @@ use accounts::outcome::Outcome;
 use accounts::service::Service;
 use accounts::unavailable::Unavailable;
 use accounts::users::ROUNDS;
-use accounts::users::change::{ChangeLink, PendingChange};
+use accounts::users::change::{ChangeLink, MAX_ATTRIBUTES, PendingChange};
 use accounts::web::answer::Answer;
 use accounts::web::pages::Content;
 use accounts::web::problem::{Cause, FieldError, Problem, Refusal};
@@ -43,7 +43,11 @@ pub async fn open(
         return Ok(Answer::message(request, site, content, message, outcome));
     }
     if request.method == Method::HEAD {
-        return Ok(done(service, request, Outcome::Head));
+        return if pending.account.has_complained() {
+            Err(Problem::Complaint.into())
+        } else {
+            Ok(done(service, request, Outcome::Head))
+        };
     }
     change(service, request, link, pending).await
 }
@@ -71,15 +75,15 @@ pub async fn post(
         ChangeLink::Superseded => return Err(Problem::SupersededChange.into()),
     };
     let hash = pending.account.password_hash();
-    if !(passwords::is_password_of(hash, password) && attempt.allowed) {
+    let is_right = passwords::is_password_of(hash, password) && attempt.allowed;
+    // Without the notice there is no change, and no word about the password.
+    if !is_right || pending.account.has_complained() {
         let error = FieldError {
             field: "password",
             cause: Cause::WrongPassword,
         };
         return invalid(error, "wrong-password");
     }
-    let network = service.network(request);
-    service.limits.know_network(link.old, &network).await?;
     change(service, request, link, pending).await
 }
 
@@ -94,6 +98,10 @@ async fn change(
         if pending.account.has_complained() {
             return Err(Problem::Complaint.into());
         }
+        // Judged when it was asked for, but rows grow.
+        if pending.account.attributes > MAX_ATTRIBUTES {
+            return Err(Problem::SupersededChange.into());
+        }
         let notice = || service.writer(pending.account.locale).changed(link.old);
         service.notify(link.token, link.old, notice).await?;
         if service
@@ -101,6 +109,9 @@ async fn change(
             .move_account(&pending, link.old, link.new)
             .await?
         {
+            // The address is changed: that a network is not remembered is no reason to say otherwise.
+            let network = service.network(request);
+            let _ = service.limits.know_network(link.new, &network).await;
             return Ok(done(service, request, Outcome::Changed));
         }
         pending = match find(service, link).await? {

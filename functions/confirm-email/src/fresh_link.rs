@@ -35,16 +35,18 @@ pub async fn send(
         return Ok(Answer::invalid(request, site, content, &[error], reason));
     }
     let mut mailed = false;
-    let user = users.find(email).await?;
-    if let Some(user) = user.filter(User::is_waiting) {
+    let user = users.find(email).await?.filter(User::is_waiting);
+    if let Some(user) = user {
         // Whoever signed up before the row was made may not be who made it.
         let contests = !user.is_of_link(link.date_signed);
+        let still_waits = users.renew(email, &user, contests).await?;
         let kind = MailKind::SignUp { made_row: false };
-        let ((), claim) = tokio::try_join!(
-            users.renew(email, &user, contests),
-            limits.claim_mail(kind, email, links.max_age),
-        )?;
-        if let Some(claim) = claim.filter(|_| !user.has_complained()) {
+        let claim = if still_waits && !user.has_complained() {
+            limits.claim_mail(kind, email, links.max_age).await?
+        } else {
+            None
+        };
+        if let Some(claim) = claim {
             let url = links.confirm_sign_up(email).await?;
             let signed_up = user.created_at.unwrap_or_else(clock::now);
             let writer = service.writer(user.locale);

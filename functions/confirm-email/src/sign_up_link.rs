@@ -55,20 +55,13 @@ async fn look(
     let user = find(service, email, link).await?;
     let is_browsers = browser.is_some() && browser == user.sign_up && user.is_waiting();
     let is_trusted = confirm_on == ConfirmOn::Visit && user.state == State::Waiting;
-    let message = request.language.texts().message_confirmed;
-    let url = &service.site.sign_in_url;
     if user.is_confirmed() {
         if request.method == Method::GET {
             service.users.keep_confirmed(email, &user).await?;
         }
-        Ok(Answer::done(
-            request,
-            url,
-            message,
-            Outcome::ConfirmedBefore,
-        ))
+        Ok(done(service, request, Outcome::ConfirmedBefore))
     } else if is_browsers || is_trusted {
-        Ok(Answer::done(request, url, message, Outcome::Head))
+        Ok(done(service, request, Outcome::Head))
     } else {
         Ok(password_page(service, request, email, &user))
     }
@@ -206,9 +199,7 @@ fn answer(
         }
         Confirmation::NoUser => return Err(Problem::InvalidLink.into()),
     };
-    let message = request.language.texts().message_confirmed;
-    let url = &service.site.sign_in_url;
-    Ok(Answer::done(request, url, message, outcome))
+    Ok(done(service, request, outcome))
 }
 
 /// The user that this link is for.
@@ -224,20 +215,12 @@ fn password_page(
     email: &EmailAddress,
     user: &User,
 ) -> Answer {
-    let texts = request.language.texts();
-    let (content, message) = match user.state {
-        State::Waiting | State::Confirmed => {
-            (Content::Password { email }, texts.message_password_needed)
-        }
-        State::Contested => (
-            choose(email, WhyChoose::Contested),
-            texts.message_new_password_needed,
-        ),
-        State::Invited => (
-            choose(email, WhyChoose::First),
-            texts.message_new_password_needed,
-        ),
+    let content = match user.state {
+        State::Waiting | State::Confirmed => Content::Password { email },
+        State::Contested => choose(email, WhyChoose::Contested),
+        State::Invited => choose(email, WhyChoose::First),
     };
+    let message = request.language.texts().message_password_needed;
     let outcome = Outcome::PasswordPage;
     Answer::message(request, &service.site, content, message, outcome)
 }
@@ -246,7 +229,8 @@ fn choose(email: &EmailAddress, why: WhyChoose) -> Content<'_> {
     Content::ChoosePassword { email, why }
 }
 
-/// The page again, with both fields: a wrong password may have been mistyped or somebody else's.
+/// The page again, with both fields: a wrong password may have been mistyped or somebody else's. An address that is confirmed
+/// needs none.
 fn invalid(
     service: &Service,
     request: &Request,
@@ -258,8 +242,14 @@ fn invalid(
     let why = match user.state {
         State::Contested => WhyChoose::Contested,
         State::Invited => WhyChoose::First,
-        State::Waiting | State::Confirmed => WhyChoose::Wrong,
+        State::Waiting => WhyChoose::Wrong,
+        State::Confirmed => return done(service, request, Outcome::ConfirmedBefore),
     };
     let content = choose(email, why);
     Answer::invalid(request, &service.site, content, errors, reason)
+}
+
+fn done(service: &Service, request: &Request, outcome: Outcome) -> Answer {
+    let message = request.language.texts().message_confirmed;
+    Answer::done(request, &service.site.sign_in_url, message, outcome)
 }

@@ -117,10 +117,14 @@ async fn mail(
     let kind = MailKind::SignUp {
         made_row: matches!(found, Created::New),
     };
-    let ((), claim) = tokio::try_join!(
-        users.contest(new, found),
-        limits.claim_mail(kind, new.email, links.max_age),
-    )?;
+    // Somebody may have followed the link meanwhile.
+    let confirmed = users.contest(new, found).await?.map(Created::Exists);
+    // Last, since a claim that is followed by a failure holds back the next mail.
+    let claim = limits.claim_mail(kind, new.email, links.max_age).await?;
+    let found = match found {
+        Created::New => found,
+        Created::Exists(_) => confirmed.as_ref().unwrap_or(found),
+    };
     let claim = match found {
         // Who has complained gets no more mail.
         Created::Exists(user) if user.has_complained() => None,

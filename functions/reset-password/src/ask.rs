@@ -52,10 +52,10 @@ pub async fn post(
     if let Err(error) = service.check_challenge(request, &form.challenge).await {
         return invalid(error);
     }
-    let (user, claim) = tokio::try_join!(
-        users.find(&email),
-        limits.claim_mail(MailKind::Reset, &email, settings.max_age),
-    )?;
+    let user = users.find(&email).await?;
+    let claim = limits
+        .claim_mail(MailKind::Reset, &email, settings.max_age)
+        .await?;
     // Who has complained gets no more mail.
     let has_complained = user.as_ref().is_some_and(User::has_complained);
     let claim = claim.filter(|_| !has_complained);

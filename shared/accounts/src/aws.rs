@@ -157,10 +157,13 @@ fn switch(environment: &Environment, variable: &'static str) -> Result<bool, Inv
         .unwrap_or(false))
 }
 
-/// Whether any service is called at another endpoint than Amazon's own.
-pub fn has_configured_endpoints(environment: &Environment) -> bool {
-    let endpoints = environment.with_prefix("AWS_ENDPOINT_URL");
-    !ignores_configured_endpoints(environment) && endpoints.has_value_with_prefix("http")
+/// Whether DynamoDB is a stand-in that is reached by plain HTTP, and not Amazon's.
+pub fn is_local(environment: &Environment) -> bool {
+    let endpoint = environment
+        .get("AWS_ENDPOINT_URL_DYNAMODB")
+        .or_else(|| environment.get("AWS_ENDPOINT_URL"));
+    let is_plain = endpoint.is_some_and(|url| url.to_string_lossy().starts_with("http:"));
+    is_plain && !ignores_configured_endpoints(environment)
 }
 
 fn ignores_configured_endpoints(environment: &Environment) -> bool {

@@ -4,7 +4,7 @@
 //! not count any more. What holds at all times:
 //!
 //! 1. Of all who claim one right at one time, no more get it than the limit says.
-//! 2. A claim that is repeated because its answer was lost counts once.
+//! 2. A claim that is repeated because its answer was lost counts once, or twice if another one came in between.
 //! 3. A rejected claim is not recorded, so every window ends.
 
 pub mod attempts;

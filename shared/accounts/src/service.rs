@@ -122,11 +122,17 @@ impl Service {
             user.confirmed_from.as_ref() == Some(&digest)
                 && user.confirmed_at.is_some_and(attempts::is_recent)
         });
-        let allowed = allowed
-            && (is_known
-                || was_confirmed_here
-                || self.limits.claim_attempt_from_unknown(account).await?);
-        Ok(Attempt { allowed, user })
+        // One more write in every case, so that the number of calls does not tell which networks an account knows.
+        let is_free = if is_known || was_confirmed_here || !allowed {
+            self.limits.is_known(account, &network).await?;
+            true
+        } else {
+            self.limits.claim_attempt_from_unknown(account).await?
+        };
+        Ok(Attempt {
+            allowed: allowed && is_free,
+            user,
+        })
     }
 
     /// Whether the client has passed the challenge, if there is one.

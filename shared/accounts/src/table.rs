@@ -32,7 +32,6 @@ pub(crate) struct Table {
 /// What a conditional write came to. If its answer was lost, the SDK repeats it, and the condition may refuse the repetition:
 /// whoever must know that looks for a value of its own in the item.
 #[must_use]
-#[derive(Debug)]
 pub(crate) enum Written {
     Done,
     /// The condition did not hold for the item as it is, if there is one.

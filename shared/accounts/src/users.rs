@@ -46,9 +46,14 @@ const NOT_CONFIRMED: &str = "attribute_not_exists(email_confirmed) OR email_conf
 /// `:now` must be given.
 const NOT_EXPIRED: &str = "attribute_not_exists(expires_at) OR expires_at >= :now";
 
-/// `:created_before` must be given: RFC 3339 texts compare as times do.
-const NOT_YOUNGER_THAN_LINK: &str =
-    "attribute_not_exists(created_at) OR created_at <= :created_before";
+/// `:created_before` and `:string` must be given: RFC 3339 texts compare as times do, and other code may have put something else
+/// there.
+const NOT_YOUNGER_THAN_LINK: &str = "attribute_not_exists(created_at) OR created_at <= :created_before OR \
+                                     (NOT attribute_type(created_at, :string))";
+
+/// Not a row of the first version that only remembers mails.
+const NOT_RESERVED: &str = "attribute_not_exists(mail_claim) OR attribute_exists(user_id) OR \
+                            attribute_exists(password_hash)";
 
 /// The users.
 pub struct Users {

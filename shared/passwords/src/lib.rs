@@ -28,6 +28,7 @@
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 
 mod hash;
+mod normalisation;
 mod password;
 
 pub use hash::{HashError, MAX_MEMORY_KIB, MAX_WORK_KIB, PasswordHash, is_password_of};

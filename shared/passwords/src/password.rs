@@ -1,8 +1,7 @@
 use std::fmt;
 
-use icu_normalizer::ComposingNormalizerBorrowed;
-
 use crate::hash::{HashError, PasswordHash};
+use crate::normalisation::normalised;
 
 /// The fewest characters of a password (NIST SP 800-63B, 5.1.1.2).
 pub const MIN_LENGTH: usize = 8;
@@ -78,13 +77,6 @@ impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(..)")
     }
-}
-
-/// Normalisation form C, as RFC 8265 (`OpaqueString`) asks.
-pub(crate) fn normalised(text: &str) -> String {
-    ComposingNormalizerBorrowed::new_nfc()
-        .normalize(text)
-        .into_owned()
 }
 
 fn is_one_of(text: &str, identifiers: &[&str]) -> bool {

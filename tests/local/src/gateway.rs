@@ -29,6 +29,9 @@ pub const ROUTES: [(&str, &str); 7] = [
     ("/accounts/password/{token}", "reset-password"),
 ];
 
+/// The page that everything begins with.
+const FORM: &str = "/accounts/create";
+
 /// An HTTP API's limit for a request's body.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
 /// An HTTP API's limit for a function's time.
@@ -95,6 +98,9 @@ async fn answer(
     request: axum::extract::Request,
 ) -> Response {
     let (head, body) = request.into_parts();
+    if head.uri.path() == "/" {
+        return to_http(to_the_form());
+    }
     let Some((route, name)) = route(head.uri.path()) else {
         return to_http(Answer::of_gateway(404, "Not Found"));
     };
@@ -114,6 +120,16 @@ async fn answer(
             to_http(Answer::of_gateway(500, "Internal Server Error"))
         }
         Err(_) => to_http(Answer::of_gateway(503, "Service Unavailable")),
+    }
+}
+
+/// Where somebody lands who opens the address without a path: no API Gateway does this, but a person on this machine expects a
+/// page.
+fn to_the_form() -> Answer {
+    Answer {
+        status: 303,
+        headers: vec![("location".to_owned(), FORM.to_owned())],
+        body: Vec::new(),
     }
 }
 

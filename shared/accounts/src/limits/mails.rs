@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::limits::{DAY, Limits, is_ours};
+use crate::links::LEEWAY;
 use crate::table::{Written, number, text};
 use crate::unavailable::Unavailable;
 
@@ -71,11 +72,12 @@ impl Limits {
             .only_if("attribute_not_exists(claim) OR claim <> :claim")
             .value(":zero", number(0));
         if self.settings.cooldown > 0 {
-            let cooldown = match kind {
-                MailKind::Request => 0,
-                _ => self.settings.cooldown,
+            let cooled = match kind {
+                // Without a cooldown, and whatever the clock says that counted the last one.
+                MailKind::Request => now.saturating_add(LEEWAY),
+                _ => now.saturating_sub(self.settings.cooldown),
             };
-            write = write.value(":cooled", number(now.saturating_sub(cooldown)));
+            write = write.value(":cooled", number(cooled));
             write = match kind {
                 MailKind::SignUp { made_row: true } => {
                     write.only_if("attribute_not_exists(m1) OR m1 <= :cooled")

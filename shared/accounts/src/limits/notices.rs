@@ -11,8 +11,8 @@ use crate::unavailable::Unavailable;
 /// How long a notice may take, after which somebody else may send it: seconds. Longer than a request lives.
 const LEASE: u64 = 15;
 
-/// How often to look whether somebody else's notice has gone out: several seconds in all.
-const LOOKS: usize = 100;
+/// How often to look whether somebody else's notice has gone out, with pauses that grow: several seconds in all.
+const LOOKS: u32 = 15;
 
 /// The right, and the duty, to send the notice of a link.
 #[must_use]
@@ -28,7 +28,7 @@ impl Limits {
             key: self.key("notice", token).await,
             id: Uuid::new_v4().to_string(),
         };
-        for _ in 0..LOOKS {
+        for look in 1..=LOOKS {
             let now = clock::now();
             let write = self
                 .settings
@@ -43,7 +43,7 @@ impl Limits {
             match write.send().await? {
                 Written::Refused(Some(item)) if is_true(&item, "sent") => return Ok(None),
                 Written::Refused(item) if !is_ours(item.as_ref(), "lease", &claim.id) => {
-                    sleep(jitter()).await;
+                    sleep(jitter() * look).await;
                 }
                 Written::Done | Written::Refused(_) => return Ok(Some(claim)),
             }

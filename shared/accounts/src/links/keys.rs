@@ -82,6 +82,8 @@ pub struct Secret {
     id: String,
     purpose: Use,
     fallbacks: Vec<String>,
+    /// Whether the services are local, so that the local run's key may sign.
+    is_local: bool,
 }
 
 /// Keys, kept as the signers made of them.
@@ -127,7 +129,8 @@ impl KeySource {
     ) -> Result<Self, InvalidSetting> {
         const KEY: &str = "a random signing key of 16 bytes or more, unless SECRET_KEY_ARN names a secret; not both";
         const FALLBACKS: &str = "older keys of 16 bytes or more, comma-separated, newest first, without spaces around them";
-        let a_key = |key: &str| is_key(key, environment).then(|| key.to_owned());
+        let is_local = aws::is_local(environment);
+        let a_key = |key: &str| is_key(key, is_local).then(|| key.to_owned());
         let key = environment.optional("SECRET_KEY", KEY, a_key)?;
         let id = environment.optional("SECRET_KEY_ARN", "the ARN or name of a secret", |id| {
             Some(id.to_owned())
@@ -153,6 +156,7 @@ impl KeySource {
                 id,
                 purpose,
                 fallbacks,
+                is_local,
             })),
             (Some(_), Some(_)) | (None, None) => Err(InvalidSetting::new("SECRET_KEY", KEY)),
         }
@@ -168,7 +172,7 @@ impl KeyStore {
         };
         let now = clock::now();
         let state = State {
-            current: Arc::new(Signers::new(&keys)),
+            current: Arc::new(Signers::new(&keys.newest, &keys.older)),
             keys,
             fresh_until: now.saturating_add(FRESH_FOR),
             next_read: now.saturating_add(READ_EVERY),
@@ -219,7 +223,7 @@ impl KeyStore {
             state.fresh_until = now.saturating_add(FRESH_FOR);
             let changed = state.keys != keys;
             if changed {
-                state.current = Arc::new(Signers::new(&keys));
+                state.current = Arc::new(Signers::new(&keys.newest, &keys.older));
                 state.keys = keys;
             }
             changed
@@ -234,6 +238,7 @@ impl KeyStore {
 impl Secret {
     /// Reads the current version, and for verifying the previous one beside it.
     async fn read(&self) -> Result<Keys, Unavailable> {
+        let failed = |reason| Unavailable::new("GetSecretValue", reason);
         let older = async {
             match self.purpose {
                 Use::Sign => Ok(None),
@@ -241,14 +246,21 @@ impl Secret {
             }
         };
         let (newest, older) = tokio::try_join!(self.version("AWSCURRENT"), older)?;
-        let newest = newest
-            .ok_or_else(|| Unavailable::new("GetSecretValue", "ResourceNotFoundException"))?;
+        let newest = newest.ok_or_else(|| failed("ResourceNotFoundException"))?;
+        if !is_key(&newest, self.is_local) {
+            return Err(failed(
+                "the secret should hold a random text of 16 bytes or more",
+            ));
+        }
+        // A weak key that was rotated away verifies nothing, and is no reason not to start.
+        let older = older.filter(|key| is_key(key, self.is_local));
         Ok(Keys {
             newest,
             older: older.into_iter().chain(self.fallbacks.clone()).collect(),
         })
     }
 
+    /// A version's text, empty if it has none; `None` if there is no such version.
     async fn version(&self, stage: &'static str) -> Result<Option<String>, Unavailable> {
         let call = self
             .client
@@ -256,13 +268,7 @@ impl Secret {
             .secret_id(&self.id)
             .version_stage(stage);
         match call.send().await {
-            Ok(value) => match value.secret_string {
-                Some(key) if is_random(&key) => Ok(Some(key)),
-                _ => Err(Unavailable::new(
-                    "GetSecretValue",
-                    "the secret should hold a random text of 16 bytes or more",
-                )),
-            },
+            Ok(value) => Ok(Some(value.secret_string.unwrap_or_default())),
             Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => {
                 Ok(None)
             }
@@ -271,9 +277,8 @@ impl Secret {
     }
 }
 
-/// Whether `key` can be a secret in this environment: not the local run's key against Amazon's own endpoints.
-fn is_key(key: &str, environment: &Environment) -> bool {
-    let is_local = aws::has_configured_endpoints(environment);
+/// Whether `key` can be a secret: not the local run's key against Amazon's own endpoints.
+fn is_key(key: &str, is_local: bool) -> bool {
     is_random(key) && (key != LOCAL_KEY || is_local)
 }
 
@@ -318,9 +323,19 @@ mod tests {
 
     #[test]
     fn the_local_key_signs_for_local_services_only() {
-        let local = Environment::from([("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000")]);
+        let is_local = |name, url| aws::is_local(&[(name, url)].into());
 
-        assert!(is_key(LOCAL_KEY, &local));
-        assert!(!is_key(LOCAL_KEY, &Environment::default()));
+        assert!(is_local(
+            "AWS_ENDPOINT_URL_DYNAMODB",
+            "http://127.0.0.1:8000"
+        ));
+        assert!(is_local("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"));
+        assert!(!is_local("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:8025"));
+        assert!(!is_local(
+            "AWS_ENDPOINT_URL",
+            "https://vpce-1.amazonaws.com"
+        ));
+        assert!(is_key(LOCAL_KEY, true));
+        assert!(!is_key(LOCAL_KEY, false));
     }
 }

@@ -2,8 +2,6 @@
 
 use signing::{Signer, UrlSafeTimedSerializer};
 
-use crate::links::keys::Keys;
-
 /// The salt of a sign-up's token, as in "Explore Flask"; its payload is the address.
 pub const SIGN_UP_SALT: &str = "email-confirm-key";
 
@@ -30,16 +28,16 @@ pub struct Signers {
 }
 
 impl Signers {
-    pub fn new(keys: &Keys) -> Self {
-        let serializer = |salt| {
-            UrlSafeTimedSerializer::new(keys.newest.as_bytes(), salt).with_fallbacks(&keys.older)
-        };
+    /// Signers that sign with the newest key and verify with the older ones too.
+    pub fn new(newest: &str, older: &[String]) -> Self {
+        let serializer =
+            |salt| UrlSafeTimedSerializer::new(newest.as_bytes(), salt).with_fallbacks(older);
         Self {
             sign_up: serializer(SIGN_UP_SALT),
             change: serializer(CHANGE_SALT),
             reset: serializer(RESET_SALT),
             cookie: serializer(COOKIE_SALT),
-            limits: Signer::new(keys.newest.as_bytes(), LIMITS_SALT),
+            limits: Signer::new(newest.as_bytes(), LIMITS_SALT),
         }
     }
 

@@ -13,10 +13,11 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, KeysAndAttributes, Put, Tr
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha1::{Digest as _, Sha1};
+use tokio::time::sleep;
 
 use crate::clock;
 use crate::links::LEEWAY;
-use crate::table::{Condition, Item, TRUE, Written, number, read_number, read_text, text};
+use crate::table::{Condition, Item, TRUE, Written, jitter, number, read_number, read_text, text};
 use crate::unavailable::Unavailable;
 use crate::users::user::{State, User};
 use crate::users::{NOT_CONFIRMED, Users, item, time};
@@ -136,7 +137,8 @@ impl Users {
         Ok(by_email.collect())
     }
 
-    /// Moves the account to `new` if both rows are as they were read; `false` if something else was quicker.
+    /// Moves the account to `new` if both rows are as they were read; `false`, after a short pause, if something else was
+    /// quicker.
     pub async fn move_account(
         &self,
         change: &PendingChange,
@@ -170,7 +172,10 @@ impl Users {
             .transact_items(TransactWriteItem::builder().put(put).build());
         match Box::pin(transaction.send()).await {
             Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(error)) if was_overtaken(error.err()) => Ok(false),
+            Err(SdkError::ServiceError(error)) if was_overtaken(error.err()) => {
+                sleep(jitter()).await;
+                Ok(false)
+            }
             Err(error) => Err(Unavailable::from_sdk("TransactWriteItems", &error)),
         }
     }

@@ -12,7 +12,7 @@ use crate::unavailable::Unavailable;
 use crate::users::user::User;
 use crate::users::{NOT_CONFIRMED, NOT_EXPIRED, Users, item, time};
 
-/// A row of the first version that only remembers mails; `:true` must be given.
+/// A row of the first version that only remembers mails.
 const RESERVED: &str = "attribute_exists(mail_claim) AND attribute_not_exists(user_id) AND \
                         attribute_not_exists(password_hash)";
 
@@ -84,8 +84,12 @@ impl Users {
     }
 
     /// Makes a row contested that waits for another sign-up. Fails by design for every other one, so that all addresses cost
-    /// the same calls.
-    pub async fn contest(&self, new: &NewUser<'_>, found: &Created) -> Result<(), Unavailable> {
+    /// the same calls. Returns the user if the address has been confirmed since it was `found`.
+    pub async fn contest(
+        &self,
+        new: &NewUser<'_>,
+        found: &Created,
+    ) -> Result<Option<User>, Unavailable> {
         let now = clock::now();
         let update = self
             .table
@@ -105,18 +109,22 @@ impl Users {
             }
             _ => update,
         };
-        update.send().await.map(|_| ())
+        Ok(match update.send().await? {
+            Written::Refused(Some(row)) => User::from_item(&row, now).filter(User::is_confirmed),
+            Written::Done | Written::Refused(None) => None,
+        })
     }
 
     /// Notes that a fresh link is mailed: the row lives on. Asked for with a link of before the row, it makes the row contested.
+    /// `false` if the row does not wait any more.
     pub async fn renew(
         &self,
         email: &EmailAddress,
         user: &User,
         contests: bool,
-    ) -> Result<(), Unavailable> {
+    ) -> Result<bool, Unavailable> {
         if !user.expires && !contests {
-            return Ok(());
+            return Ok(true);
         }
         let now = clock::now();
         let mut update = self
@@ -133,7 +141,7 @@ impl Users {
         if user.expires {
             update = update.set("expires_at", number(self.expiry(now)));
         }
-        update.send().await.map(|_| ())
+        Ok(matches!(update.send().await?, Written::Done))
     }
 
     fn new_row(&self, new: &NewUser<'_>, now: u64) -> Item {

@@ -26,6 +26,8 @@ pub struct User {
     pub undeliverable: Option<Undeliverable>,
     /// Whether DynamoDB is to delete the row some day.
     pub expires: bool,
+    /// Whether the account has come here from another address.
+    pub has_moved: bool,
     /// How many attributes the row has, those of other code included.
     pub attributes: usize,
 }
@@ -107,14 +109,16 @@ impl User {
                 _ => None,
             },
             expires: item.contains_key("expires_at"),
+            has_moved: item.contains_key("email_changed"),
             attributes: item.len(),
         })
     }
 
     /// Whether a token made at `date_signed` is for this row, and not for an earlier one of the same address.
     pub fn is_of_link(&self, date_signed: u64) -> bool {
-        self.created_at
-            .is_none_or(|created_at| created_at <= date_signed.saturating_add(LEEWAY))
+        let is_before_link = |time| time <= date_signed.saturating_add(LEEWAY);
+        let was_here = !self.has_moved || self.confirmed_at.is_none_or(is_before_link);
+        was_here && self.created_at.is_none_or(is_before_link)
     }
 
     pub fn is_confirmed(&self) -> bool {

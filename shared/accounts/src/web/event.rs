@@ -64,7 +64,14 @@ struct Client {
 ///
 /// The format in which to answer what is no HTTP request, or has headers or a body that cannot be read.
 pub fn read(json: &str, base_path: &str, language: Language) -> Result<Request, Payload> {
-    let event: Event = serde_json::from_str(json).map_err(|_| Payload::V2)?;
+    let event: Event = serde_json::from_str(json).map_err(|_| {
+        // A REST API takes an answer of payload 2.0 for malformed.
+        if json.contains("\"httpMethod\"") {
+            Payload::V1
+        } else {
+            Payload::V2
+        }
+    })?;
     let payload = match event.request_context.http {
         Some(_) => Payload::V2,
         None => Payload::V1,

@@ -1,5 +1,7 @@
 //! The fields of a body: a form, or a JSON object.
 
+use std::fmt;
+
 use addresses::EmailAddress;
 use passwords::Password;
 use percent_encoding::percent_decode;
@@ -13,8 +15,8 @@ use crate::web::request::Request;
 /// The most bytes of a body.
 const MAX_BODY: usize = 16 * 1024;
 
-/// One field, as it was sent.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// One field, as it was sent. It may hold a password.
+#[derive(Default, PartialEq, Eq)]
 pub enum Field {
     #[default]
     Missing,
@@ -94,7 +96,9 @@ impl Field {
 
     /// The password that somebody tries in the field called `field`.
     pub fn attempt(&self, field: &'static str) -> Result<&str, FieldError> {
-        self.text().map_err(|cause| FieldError { field, cause })
+        let text = self.text();
+        let text = text.and_then(|text| (!text.is_empty()).then_some(text).ok_or(Cause::Missing));
+        text.map_err(|cause| FieldError { field, cause })
     }
 
     /// The password that somebody chooses for `email` in the field called `field`.
@@ -104,14 +108,23 @@ impl Field {
         email: Option<&EmailAddress>,
     ) -> Result<Password, FieldError> {
         let parse = |text: &str| {
-            let parsed = match email {
-                Some(email) => Password::parse(text, &[email.as_str(), email.local_part()]),
-                None => Password::parse(text, &[]),
+            // Another spelling of the address is the address too.
+            let is_address = EmailAddress::parse(text).is_ok_and(|parsed| Some(&parsed) == email);
+            let identifiers = match email {
+                Some(_) if is_address => vec![text],
+                Some(email) => vec![email.as_str(), email.local_part()],
+                None => Vec::new(),
             };
-            parsed.map_err(Cause::Password)
+            Password::parse(text, &identifiers).map_err(Cause::Password)
         };
         let parsed = self.text().and_then(parse);
         parsed.map_err(|cause| FieldError { field, cause })
+    }
+}
+
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Field(..)")
     }
 }
 

@@ -1,7 +1,9 @@
 //! The paths of the service, without stage and base path.
 
+use std::fmt;
+
 /// A path of the service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Route {
     /// `/accounts/create`
     Create,
@@ -74,6 +76,13 @@ impl Route {
         } else {
             "GET, HEAD, OPTIONS"
         }
+    }
+}
+
+/// Shows no token.
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.pattern())
     }
 }
 

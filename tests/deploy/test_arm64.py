@@ -1,0 +1,64 @@
+"""The packages for arm64, which is what the template deploys: built, and run in an emulator through a sign-up, its confirmation and a new password."""
+
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+import requests
+from deployment import FREE, FUNCTIONS, PASSWORD, Deployment, build, eventually
+
+QEMU, LIBRARIES = "qemu-aarch64-static", Path("/usr/aarch64-linux-gnu")
+# What a package may weigh, zipped.
+MEGABYTES = 2.6
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, second_contract):
+    targets = subprocess.run(["rustup", "target", "list", "--installed"], capture_output=True, text=True, check=False).stdout
+    if "aarch64-unknown-linux-gnu" not in targets.split():
+        pytest.skip("NOT TESTED for arm64: `rustup target add aarch64-unknown-linux-gnu` first")
+    return build(tmp_path_factory.mktemp("arm64"), "arm64")
+
+
+def test_packages_are_for_arm64_and_small(built, tmp_path):
+    for function in FUNCTIONS:
+        program = (built / function / "bootstrap").read_bytes()
+        assert program[:4] == b"\x7fELF" and int.from_bytes(program[18:20], "little") == 183, f"{function} is not for arm64"
+        package = tmp_path / f"{function}.zip"
+        with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+            archive.write(built / function / "bootstrap", "bootstrap")
+        size = package.stat().st_size / 1_000_000
+        print(f"{function}: {size:.2f} MB")
+        assert size <= MEGABYTES, function
+
+
+def test_arm64_signs_up_confirms_and_resets(built, aws, tmp_path):
+    if not shutil.which(QEMU) or not LIBRARIES.is_dir():
+        pytest.skip("NOT RUN on arm64: apt-get install qemu-user-static libc6-arm64-cross libgcc-s1-arm64-cross")
+    emulated = tmp_path / "emulated"
+    shutil.copytree(built, emulated)
+    for function in FUNCTIONS:
+        bootstrap = emulated / function / "bootstrap"
+        bootstrap.rename(bootstrap.with_name("arm64"))
+        bootstrap.write_text(f'#!/bin/sh\nexec {QEMU} -L {LIBRARIES} "$(dirname "$0")/arm64"\n')
+        bootstrap.chmod(0o755)
+    deployment = Deployment(aws, emulated, "emulated")
+    deployment.deploy(**FREE)
+    browser = requests.Session()
+
+    link = deployment.sign_up("arm@example.com", browser)
+    assert deployment.request("GET", link, browser).status_code == 303
+    assert deployment.user("arm@example.com")["email_confirmed"] == {"BOOL": True}
+
+    form = {"email": "arm@example.com", "password": PASSWORD, "new_email": "arm@example.org"}
+    assert deployment.request("POST", "/accounts/email", browser, data=form).status_code == 303
+    eventually(lambda: deployment.aws.mails_to("arm@example.org"))
+
+    before = len(deployment.aws.mails_to("arm@example.com"))
+    assert deployment.request("POST", "/accounts/password", data={"email": "arm@example.com"}).status_code == 303
+    link = deployment.link_in(eventually(lambda: deployment.aws.mails_to("arm@example.com")[before:])[0])
+    assert deployment.request("POST", link, data={"password": "another battery, correct"}).status_code == 303
+    assert "password_changed_at" in deployment.user("arm@example.com")
+    deployment.delete()
