@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use addresses::EmailAddress;
+use aws_sdk_dynamodb::Client;
 
 use crate::aws;
 use crate::challenge::{Challenge, ChallengeSettings, Verdict};
@@ -61,8 +62,10 @@ impl Service {
         let clients = Clients::from_env(environment)?;
         let mailer = Mailer::from_env(environment, &config, &sender)?;
         let max_age = links::max_age(environment)?;
-        let users = Users::from_env(environment, &config, max_age)?;
-        let limits = LimitsSettings::from_env(environment, &config)?;
+        // One client for both tables: making one is a good part of a start.
+        let dynamodb = Client::new(&config);
+        let users = Users::from_env(environment, &dynamodb, max_age)?;
+        let limits = LimitsSettings::from_env(environment, &dynamodb)?;
         let source = KeySource::from_env(environment, &config, keys)?;
         if matches!(source, KeySource::SecretsManager(_)) {
             // Not waited for: a start neither fails nor takes longer for a connection.

@@ -25,7 +25,7 @@ mod sign_up;
 pub mod user;
 
 use addresses::EmailAddress;
-use aws_types::SdkConfig;
+use aws_sdk_dynamodb::Client;
 
 pub use self::confirm::{Confirmation, Proof};
 pub use self::reset::Reset;
@@ -66,11 +66,11 @@ impl Users {
     /// Reads `USERS_TABLE`; `max_age` is that of confirmation links, in seconds.
     pub fn from_env(
         environment: &Environment,
-        config: &SdkConfig,
+        client: &Client,
         max_age: u64,
     ) -> Result<Self, InvalidSetting> {
         Ok(Self {
-            table: Table::from_env(environment, config, "USERS_TABLE", "email")?,
+            table: Table::from_env(environment, client, "USERS_TABLE", "email")?,
             max_age,
         })
     }
