@@ -6,6 +6,12 @@
     clippy::unwrap_used,
     reason = "a test fails by a panic"
 )]
+#![allow(
+    clippy::similar_names,
+    clippy::too_many_lines,
+    clippy::type_complexity,
+    reason = "a test reads as one story, and a table of cases as one table"
+)]
 
 mod any_event;
 mod attacks;

@@ -174,7 +174,7 @@ fn accent_color(value: &str) -> Option<u32> {
 
 /// A tint that can be read on the dark ground of pages and mails, whatever the colour: two fifths of it, and white.
 fn lighter(color: u32) -> u32 {
-    let tint = |shift: u32| ((color >> shift & 0xff) * 2 + 0xff * 3) / 5 << shift;
+    let tint = |shift: u32| (((color >> shift & 0xff) * 2 + 0xff * 3) / 5) << shift;
     tint(16) | tint(8) | tint(0)
 }
 
