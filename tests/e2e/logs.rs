@@ -351,6 +351,27 @@ async fn the_log_level_says_which_lines_are_written() {
 }
 
 #[tokio::test]
+async fn each_start_is_one_line_that_says_which_version_runs() {
+    for (level, expected) in [("INFO", 1), ("ERROR", 0)] {
+        let world = World::builder()
+            .setting("AWS_LAMBDA_LOG_LEVEL", level)
+            .start()
+            .await;
+        world.get("/accounts/create").await;
+        world.get("/accounts/create").await;
+        world.final_logs().await;
+
+        let starts = records(&world.starts(), "create-account");
+
+        assert_eq!(starts.len(), expected, "{level}: {starts:#?}");
+        for start in starts {
+            assert_eq!(start["level"], "INFO");
+            assert_eq!(start["version"], env!("CARGO_PKG_VERSION"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_start_that_fails_is_one_line() {
     let world = World::builder().without("MAIL_FROM").start().await;
 
@@ -359,4 +380,5 @@ async fn a_start_that_fails_is_one_line() {
     assert!(answer.is_err());
     let lines = world.final_logs().await;
     assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(world.starts().is_empty());
 }

@@ -28,6 +28,8 @@ const FUNCTIONS: [&str; 4] = [
     "change-email",
     "reset-password",
 ];
+/// Part of the line that a function writes at its start.
+const STARTED: &str = r#""message":"started""#;
 const SECRET_KEY: &str = "a key for tests, and nothing else";
 const SECRET_NAME: &str = "signing-key";
 
@@ -415,10 +417,18 @@ impl World {
         [&self.dynamodb, &self.ses, &self.secrets_manager]
     }
 
-    /// The lines that the functions have written so far; the newest ones may still be on their way.
+    /// The lines that the functions have written so far, without those of `starts`; the newest ones may still be on their way.
     #[must_use]
     pub fn logs(&self) -> Vec<String> {
-        self.log.lines()
+        let lines = self.log.lines().into_iter();
+        lines.filter(|line| !line.contains(STARTED)).collect()
+    }
+
+    /// The line of each start, which says which version runs.
+    #[must_use]
+    pub fn starts(&self) -> Vec<String> {
+        let lines = self.log.lines().into_iter();
+        lines.filter(|line| line.contains(STARTED)).collect()
     }
 
     /// Waits for a line of the functions that holds `part`.

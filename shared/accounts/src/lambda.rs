@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use crate::links::keys::Use;
-use crate::log::Record;
+use crate::log::{self, Record};
 use crate::outcome::Outcome;
 use crate::service::Service;
 use crate::settings::{Environment, InvalidSetting};
@@ -36,8 +36,8 @@ pub struct Exchange {
     outcome: Outcome,
 }
 
-/// A function's `main`: starts it, answers events until Lambda ends the process, and writes one line of log for each. No event
-/// makes it fail. `settings` reads what only this function needs; `answer` answers a request for a route of the service, of
+/// A function's `main`: starts it, answers events until Lambda ends the process, and writes one line of log for the start and
+/// one for each event. No event makes it fail. `settings` reads what only this function needs; `answer` answers a request for a route of the service, of
 /// which those of other functions are not found.
 pub async fn run<S>(
     keys: Use,
@@ -56,9 +56,12 @@ pub async fn run<S>(
         Ok::<_, Box<dyn Error>>((service, settings))
     };
     let ended = match started.await {
-        Ok((service, settings)) => answer_events(&service, &settings, &answer)
-            .await
-            .map_err(|error| error.to_string()),
+        Ok((service, settings)) => {
+            log::write_start(service.log_level);
+            answer_events(&service, &settings, &answer)
+                .await
+                .map_err(|error| error.to_string())
+        }
         Err(error) => Err(error.to_string()),
     };
     match ended {

@@ -1,4 +1,4 @@
-//! One structured line per request.
+//! One structured line per request, and one per start.
 
 use std::time::Duration;
 
@@ -63,6 +63,16 @@ pub fn went_on_without(at_least: Level, outcome: &str, cause: &Unavailable) {
         let reason = cause.to_string();
         let line = serde_json::json!({ "level": "ERROR", "outcome": outcome, "reason": reason });
         println!("{line}");
+    }
+}
+
+/// Writes at the start of a process which version runs.
+pub fn write_start(at_least: Level) {
+    if Level::Info >= at_least {
+        println!(
+            r#"{{"level":"INFO","message":"started","version":"{}"}}"#,
+            env!("CARGO_PKG_VERSION")
+        );
     }
 }
 
