@@ -7,6 +7,7 @@
     reason = "a test fails by a panic"
 )]
 
+mod accessibility;
 mod any_event;
 mod attacks;
 mod browser;
@@ -23,6 +24,7 @@ mod first_version;
 mod flask;
 mod fresh_link;
 mod keys;
+mod languages;
 mod life;
 mod limits;
 mod logs;
