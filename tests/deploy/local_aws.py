@@ -14,6 +14,7 @@ The rest stays out of reach. It is checked by a rule instead:
 - Expressions of alarms are not evaluated: their grammar (`metric_math.py`), and what they count (`test_alarms.py`).
 - Gradual updates are not gradual: the deployment groups and their alarms (`test_template.py`).
 - IAM permits everything: the list of permissions (`test_template.py`).
+- Cookies reach a function in a header, and not in `cookies`, where payload format 2.0 has them: the events of `tests/e2e`.
 - Throttles of routes, client certificates and X-Ray are not applied: their settings (`test_template.py`).
 - Pipes take every record: the filters, by MiniStack's matcher of events (`test_deployment.py`); the state machine behind them sorts out what they let through.
 - Metrics in logs and metric filters are not counted: their names (`test_alarms.py`).

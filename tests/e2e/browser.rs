@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use fantoccini::Locator;
 use serde_json::Value;
+use std::fmt::Write as _;
 use tests::{Browser, World};
 
 use crate::steps::{
@@ -90,6 +91,8 @@ async fn click_the_link_in_the_inbox(world: &World, browser: &Browser) {
     let mail = browser.element("iframe").await;
     mail.enter_frame().await.unwrap();
     browser.click("a[href*='/accounts/confirm/']").await;
+    // The link opens in the whole window.
+    browser.enter_parent_frame().await.unwrap();
 }
 
 const TAB: &str = "\u{e004}";
@@ -326,7 +329,7 @@ async fn the_readmes_picture_is_taken_on_request() {
     sign_up(&world, ADA).await;
     let link = world.mail_to(ADA).link();
 
-    browser.set_window_size(440, 640).await.unwrap();
+    browser.set_window_size(500, 760).await.unwrap();
     let mut pages = String::new();
     for path in ["/accounts/create", "/accounts/created", &link] {
         let url = if path == link {
@@ -336,11 +339,11 @@ async fn the_readmes_picture_is_taken_on_request() {
         };
         browser.goto(&url).await.unwrap();
         let png = BASE64.encode(browser.screenshot().await.unwrap());
-        pages += &format!("<img src='data:image/png;base64,{png}'>");
+        write!(pages, "<img src='data:image/png;base64,{png}'>").unwrap();
     }
-    let style = "body { display: flex; gap: 12px; margin: 0; padding: 12px; width: max-content; background: #cbd5e1 }";
-    let page = format!("<style>{style}</style><body>{pages}");
-    browser.set_window_size(1_500, 800).await.unwrap();
+    let style = "body { display: flex; align-items: start; gap: 12px; margin: 0; padding: 12px; width: max-content; background: #cbd5e1 } img { width: 440px }";
+    let page = format!("<!doctype html><style>{style}</style><body>{pages}");
+    browser.set_window_size(1_600, 1_000).await.unwrap();
     let page = format!("data:text/html;base64,{}", BASE64.encode(page));
     browser.goto(&page).await.unwrap();
     let picture = browser.element("body").await.screenshot().await.unwrap();

@@ -645,7 +645,11 @@ async fn work<F: Future<Output = Answer>>(request: impl Fn() -> F) -> f64 {
     for _ in 0..9 {
         let before = processor_time("change-email");
         assert_eq!(request().await.status, 422);
-        times.push((processor_time("change-email") - before).as_secs_f64());
+        times.push(
+            processor_time("change-email")
+                .saturating_sub(before)
+                .as_secs_f64(),
+        );
     }
     times.sort_by(f64::total_cmp);
     times[4]
@@ -1144,9 +1148,9 @@ async fn lose_answer(number: usize, follow: bool) -> Option<(World, u16)> {
     } else {
         None
     };
-    world
-        .dynamodb
-        .times(number + 1, ANY, Fault::Delay(Duration::ZERO));
+    for _ in 0..number {
+        world.dynamodb.once(ANY, Fault::Delay(Duration::ZERO));
+    }
     world.dynamodb.once(ANY, Fault::DropAnswer);
     let before = world.dynamodb.calls(ANY);
     let answer = match &link {

@@ -6,7 +6,11 @@ use crate::steps::{ADA, is_confirmed, sign_up};
 
 /// A world whose Secrets Manager gives the key only when each of `others` has answered what opens a connection.
 async fn world_that_waits_for(others: fn(&World) -> Vec<Proxy>) -> World {
-    let world = World::builder().key_in_secrets_manager().start().await;
+    let world = World::builder()
+        .key_in_secrets_manager()
+        .setting("CONFIRM_ON", "visit")
+        .start()
+        .await;
     let others = others(&world);
     let hold = Fault::before(move || {
         let others = others.clone();
@@ -33,9 +37,10 @@ async fn a_sign_up_finds_its_connections_open() {
     assert_eq!(sign_up(&world, ADA).await.status, 303);
 
     assert_eq!(world.mails_to(ADA).len(), 1);
+    // Two of its writes are made at one time.
     assert_eq!(
         (world.dynamodb.connections(), world.ses.connections()),
-        (1, 1)
+        (2, 1)
     );
 }
 
@@ -63,7 +68,11 @@ async fn a_connection_that_cannot_be_opened_disturbs_neither_the_start_nor_a_req
         Fault::unavailable(),
         Fault::access_denied(),
     ] {
-        let world = World::builder().key_in_secrets_manager().start().await;
+        let world = World::builder()
+            .key_in_secrets_manager()
+            .setting("CONFIRM_ON", "visit")
+            .start()
+            .await;
         world.dynamodb.always(OPENING, fault.clone());
         world.ses.always(OPENING, fault);
 

@@ -3,15 +3,22 @@
 use std::time::{Duration, Instant};
 
 use signing::UrlSafeTimedSerializer;
-use tests::{ANY, Clock, Fault, World};
+use tests::{ANY, Builder, Clock, Fault, World};
 
-use crate::steps::{ADA, is_confirmed, now, sign_up};
+use crate::steps::{ADA, PASSWORD, have_account, is_confirmed, now, sign_up};
 
 const SECOND_KEY: &str = "the second key of a rotation";
 const THIRD_KEY: &str = "the third key of another one";
 
 /// After this long the functions read the key again.
 const MINUTES: u32 = 301;
+
+/// A world that trusts whoever opens a link, since these tests are about keys alone.
+fn world() -> Builder {
+    World::builder()
+        .key_in_secrets_manager()
+        .setting("CONFIRM_ON", "visit")
+}
 
 fn serializer(key: &str) -> UrlSafeTimedSerializer {
     UrlSafeTimedSerializer::new(key.as_bytes(), "email-confirm-key")
@@ -42,7 +49,7 @@ async fn without_secrets_manager_the_start_fails_with_a_line_and_the_next_one_wo
         Fault::error(400, "ResourceNotFoundException"),
         Fault::DropCall,
     ] {
-        let world = World::builder().key_in_secrets_manager().start().await;
+        let world = world().start().await;
         world.secrets_manager.always(ANY, fault);
 
         assert!(
@@ -63,7 +70,7 @@ async fn without_secrets_manager_the_start_fails_with_a_line_and_the_next_one_wo
 
 #[tokio::test]
 async fn a_secrets_manager_that_hangs_ends_the_start_well_before_lambda_does() {
-    let world = World::builder().key_in_secrets_manager().start().await;
+    let world = world().start().await;
     world.secrets_manager.always(ANY, Fault::Hang);
     let started = Instant::now();
 
@@ -87,7 +94,7 @@ async fn a_secrets_manager_that_hangs_ends_the_start_well_before_lambda_does() {
 
 #[tokio::test]
 async fn a_slow_secrets_manager_is_waited_for_and_one_failure_goes_unnoticed() {
-    let world = World::builder().key_in_secrets_manager().start().await;
+    let world = world().start().await;
     world.secrets_manager.once(ANY, Fault::unavailable());
     world
         .secrets_manager
@@ -104,7 +111,7 @@ async fn a_slow_secrets_manager_is_waited_for_and_one_failure_goes_unnoticed() {
 #[tokio::test]
 async fn a_secret_that_is_no_key_stops_the_start_and_is_not_printed() {
     for secret in ["", "fifteen bytes.."] {
-        let world = World::builder().key_in_secrets_manager().start().await;
+        let world = world().start().await;
         world.rotate_key(secret);
 
         assert!(
@@ -125,7 +132,7 @@ async fn a_secret_that_is_no_key_stops_the_start_and_is_not_printed() {
 
 #[tokio::test]
 async fn after_a_rotation_new_links_use_the_new_key_within_minutes_and_old_ones_still_confirm() {
-    let (clock, world) = Clock::of(World::builder().key_in_secrets_manager());
+    let (clock, world) = Clock::of(world());
     let world = world.start().await;
     let first_key = world.secret_key().to_owned();
     sign_up(&world, ADA).await;
@@ -157,8 +164,47 @@ async fn after_a_rotation_new_links_use_the_new_key_within_minutes_and_old_ones_
 }
 
 #[tokio::test]
+async fn after_a_rotation_links_of_every_kind_still_work() {
+    let (clock, world) = Clock::of(world().setting("RESEND_COOLDOWN", "0"));
+    let world = world.start().await;
+    have_account(&world, ADA).await;
+    let reset = async || {
+        let form = [("email", ADA)];
+        world.post_form("/accounts/password", &form).await;
+        let links = world.mail_to(ADA).links();
+        let mut links = links.into_iter();
+        links
+            .find(|link| link.contains("/accounts/password/"))
+            .unwrap()
+    };
+    let form = [
+        ("email", ADA),
+        ("password", PASSWORD),
+        ("new_email", "new@example.com"),
+    ];
+    let change = world.request("POST", "/accounts/email").form(&form);
+    let asked = change.send().await;
+    assert_eq!(asked.status, 303);
+    let moves = world.mail_to("new@example.com").link();
+    let sets = reset().await;
+
+    world.rotate_key(SECOND_KEY);
+    clock.advance(MINUTES);
+
+    // A fresh one under the new key, the older one of before, and the browser's cookie beside a link.
+    assert_eq!(world.get(&reset().await).await.status, 200);
+    let token = reset().await.rsplit('/').next().unwrap().to_owned();
+    let new = UrlSafeTimedSerializer::new(SECOND_KEY.as_bytes(), "recover-key");
+    assert!(new.loads_at::<String>(&token, None, u64::MAX).is_ok());
+    assert_eq!(world.get(&sets).await.status, 200);
+    let followed = world.request("GET", &moves).browser_of(&asked).send().await;
+    assert_eq!(followed.status, 303);
+    assert!(is_confirmed(&world, "new@example.com"));
+}
+
+#[tokio::test]
 async fn two_rotations_end_the_links_of_the_first_key() {
-    let (clock, world) = Clock::of(World::builder().key_in_secrets_manager());
+    let (clock, world) = Clock::of(world());
     let world = world.start().await;
     sign_up(&world, ADA).await;
     let link = world.mail_to(ADA).link();
@@ -174,7 +220,7 @@ async fn two_rotations_end_the_links_of_the_first_key() {
 
 #[tokio::test]
 async fn a_key_in_the_fallbacks_outlives_any_rotation() {
-    let (clock, world) = Clock::of(World::builder().key_in_secrets_manager());
+    let (clock, world) = Clock::of(world());
     let world = world
         .setting("SECRET_KEY_FALLBACKS", SECOND_KEY)
         .start()
@@ -190,7 +236,7 @@ async fn a_key_in_the_fallbacks_outlives_any_rotation() {
 
 #[tokio::test]
 async fn a_link_under_a_key_that_is_not_known_yet_makes_the_function_look_for_it() {
-    let (clock, world) = Clock::of(World::builder().key_in_secrets_manager());
+    let (clock, world) = Clock::of(world());
     let world = world.start().await;
     sign_up(&world, ADA).await;
     world.get("/accounts/confirmed").await;
@@ -207,7 +253,7 @@ async fn a_link_under_a_key_that_is_not_known_yet_makes_the_function_look_for_it
 
 #[tokio::test]
 async fn forged_links_make_a_function_read_the_secret_once_a_minute_and_no_more() {
-    let (clock, world) = Clock::of(World::builder().key_in_secrets_manager());
+    let (clock, world) = Clock::of(world());
     let world = world.start().await;
     world.get("/accounts/confirmed").await;
     world.forget_calls();
@@ -230,7 +276,7 @@ async fn warm_functions_do_without_secrets_manager() {
         Fault::access_denied(),
         Fault::DropCall,
     ] {
-        let (clock, world) = Clock::of(World::builder().key_in_secrets_manager());
+        let (clock, world) = Clock::of(world());
         let world = world.start().await;
         sign_up(&world, ADA).await;
         world.get("/accounts/confirmed").await;
@@ -259,7 +305,7 @@ async fn warm_functions_do_without_secrets_manager() {
 
 #[tokio::test]
 async fn a_secrets_manager_that_hangs_delays_one_request_in_a_minute() {
-    let (clock, world) = Clock::of(World::builder().key_in_secrets_manager());
+    let (clock, world) = Clock::of(world());
     let world = world.start().await;
     sign_up(&world, ADA).await;
     world.secrets_manager.always(ANY, Fault::Hang);
@@ -278,7 +324,7 @@ async fn a_secrets_manager_that_hangs_delays_one_request_in_a_minute() {
 
 #[tokio::test]
 async fn a_secret_that_was_deleted_or_spoilt_does_not_disturb_warm_functions() {
-    let (clock, world) = Clock::of(World::builder().key_in_secrets_manager());
+    let (clock, world) = Clock::of(world());
     let world = world.start().await;
     sign_up(&world, ADA).await;
     let first_key = world.secret_key().to_owned();

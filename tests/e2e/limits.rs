@@ -29,12 +29,12 @@ async fn world_with(settings: &[(&str, &str)]) -> (Clock, World) {
 /// Sends a request as a client at `address` would.
 async fn from(request: Request<'_>, world: &World, address: &str) -> Answer {
     let request = request.replace_header("x-forwarded-for", address);
-    let (function, event) = at(request, address);
+    let (function, event) = at(&request, address);
     world.invoke(&function, &event).await
 }
 
 /// The event of a request from `address`, whatever its headers say.
-fn at(request: Request<'_>, address: &str) -> (String, Value) {
+fn at(request: &Request<'_>, address: &str) -> (String, Value) {
     let (function, mut event) = request.event();
     for pointer in [
         "/requestContext/http/sourceIp",
@@ -608,7 +608,7 @@ async fn a_teams_own_backend_has_no_limit_of_requests_but_addresses_have_theirs(
     }
     // No header makes anybody trusted.
     let request = signs_up(&world, ADA).replace_header("x-forwarded-for", "198.51.100.1");
-    let (function, event) = at(request, "192.0.2.2");
+    let (function, event) = at(&request, "192.0.2.2");
     assert_eq!(world.invoke(&function, &event).await.status, 429);
 }
 
@@ -667,7 +667,7 @@ async fn behind_proxies_the_client_is_the_one_that_the_nearest_trusted_proxy_saw
         let status = async |forwarded_for: &str| {
             let request = signs_up(&world, ADA).source(source);
             let request = request.replace_header("x-forwarded-for", forwarded_for);
-            let (function, event) = at(request, "192.0.2.1");
+            let (function, event) = at(&request, "192.0.2.1");
             world.invoke(&function, &event).await.status
         };
 

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 use tests::{ANY, Fault, World};
 
 use crate::steps::{
-    ADA, OTHER_PASSWORD, PASSWORD, expired_link, have_contested_row, let_pass, sign_up,
-    sign_up_with,
+    ADA, OTHER_PASSWORD, PASSWORD, expired_link, have_contested_row, sign_up, sign_up_with,
 };
 
 /// The lines of one function, each as JSON.
@@ -39,14 +38,35 @@ async fn each_request_is_one_line_that_says_what_it_came_to() {
         .await;
     let link = have_contested_row(&world, "bob@example.com").await;
     world.get(&link).await;
-    world.get(&world.mail_to(ADA).link()).await;
+    let link = world.mail_to(ADA).link();
+    world.get(&link).await;
+    world.request("HEAD", &link).send().await;
     world
-        .post_form(&world.mail_to(ADA).link(), &[("password", PASSWORD)])
+        .post_form(&link, &[("password", OTHER_PASSWORD)])
         .await;
-    world.get(&world.mail_to(ADA).link()).await;
+    world.post_form(&link, &[("password", PASSWORD)]).await;
+    world.get(&link).await;
     world.get("/accounts/confirm/no-token").await;
     world.get(&expired_link(&world, ADA)).await;
     world.post_form(&expired_link(&world, ADA), &[]).await;
+    sign_up(&world, ADA).await;
+    let change = |password, new_email| {
+        let form = [
+            ("email", ADA),
+            ("password", password),
+            ("new_email", new_email),
+        ];
+        world.request("POST", "/accounts/email").form(&form)
+    };
+    change(OTHER_PASSWORD, "new@example.com").send().await;
+    change(PASSWORD, "bob@example.com").send().await;
+    world.put_row(&json!({ "email": "eve@example.com", "email_confirmed": true }));
+    change(PASSWORD, "eve@example.com").send().await;
+    let asked = change(PASSWORD, "new@example.com").send().await;
+    let moves = world.mail_to("new@example.com").link();
+    world.get(&moves).await;
+    world.request("GET", &moves).browser_of(&asked).send().await;
+    world.get(&moves).await;
     let lines = world.final_logs().await;
 
     let outcomes = |function| {
@@ -76,6 +96,7 @@ async fn each_request_is_one_line_that_says_what_it_came_to() {
             "GET none 400 refused event",
             "POST /accounts/create 303 signed-up -",
             "POST /accounts/create 303 repeated -",
+            "POST /accounts/create 303 has-account -",
         ]
     );
     assert_eq!(
@@ -83,14 +104,28 @@ async fn each_request_is_one_line_that_says_what_it_came_to() {
         [
             "GET /accounts/confirm/{token} 200 needs-password -",
             "GET /accounts/confirm/{token} 200 needs-password -",
+            "HEAD /accounts/confirm/{token} 200 needs-password -",
+            "POST /accounts/confirm/{token} 422 refused wrong-password",
             "POST /accounts/confirm/{token} 303 confirmed -",
             "GET /accounts/confirm/{token} 303 confirmed-before -",
             "GET /accounts/confirm/{token} 404 refused invalid-link",
             "GET /accounts/confirm/{token} 404 refused expired",
             "POST /accounts/confirm/{token} 303 fresh-link -",
+            "GET /accounts/confirm/{token} 200 needs-password -",
+            "GET /accounts/confirm/{token} 303 changed -",
+            "GET /accounts/confirm/{token} 303 changed-before -",
         ]
     );
-    for function in ["create-account", "confirm-email"] {
+    assert_eq!(
+        outcomes("change-email"),
+        [
+            "POST /accounts/email 422 refused wrong-password",
+            "POST /accounts/email 303 change-asked -",
+            "POST /accounts/email 303 change-to-taken -",
+            "POST /accounts/email 303 change-asked -",
+        ]
+    );
+    for function in ["create-account", "confirm-email", "change-email"] {
         for (index, record) in records(&lines, function).iter().enumerate() {
             assert_eq!(record["level"], "INFO");
             assert_eq!(record["Function"], function);
@@ -103,13 +138,22 @@ async fn each_request_is_one_line_that_says_what_it_came_to() {
 
 #[tokio::test]
 async fn metrics_are_in_the_embedded_format() {
-    let world = World::start().await;
+    let world = World::builder()
+        .setting("CONFIRM_ON", "visit")
+        .setting("REQUESTS_PER_NETWORK", "3")
+        .start()
+        .await;
     sign_up(&world, ADA).await;
+    world.change_row(ADA, &json!({ "created_at": "2026-01-01T00:00:00Z" }));
     let link = format!("/accounts/confirm/{}", world.token(ADA, 100));
     world.get(&link).await;
     sign_up(&world, "no address").await;
     world.ses.always(ANY, Fault::access_denied());
     sign_up(&world, "bob@example.com").await;
+    world.ses.heal();
+    let reset = [("email", ADA)];
+    world.post_form("/accounts/password", &reset).await;
+    world.post_form("/accounts/password", &reset).await;
     let lines = world.final_logs().await;
 
     let metrics = |record: &Value| {
@@ -135,6 +179,9 @@ async fn metrics_are_in_the_embedded_format() {
     assert_eq!(metrics(confirmed), ["Confirmed", "ConfirmedAfter"]);
     let after = confirmed["ConfirmedAfter"].as_f64().unwrap();
     assert!((100.0..110.0).contains(&after), "{after}");
+    let reset = records_of("reset-password");
+    assert_eq!(metrics(&reset[0]), ["MailSent"]);
+    assert_eq!(metrics(&reset[1]), ["Refused", "NetworkLimited"]);
 }
 
 #[tokio::test]
@@ -147,6 +194,7 @@ async fn no_line_holds_an_address_a_token_a_password_a_hash_or_a_key() {
             .setting("RUST_LOG", "trace")
             .setting("RUST_BACKTRACE", "full")
             .setting("SECRET_KEY_FALLBACKS", "an older key of this service")
+            .setting("RESEND_COOLDOWN", "0")
             .start()
             .await;
         let mut secrets = vec![
@@ -168,11 +216,40 @@ async fn no_line_holds_an_address_a_token_a_password_a_hash_or_a_key() {
         let link = world.mail_to(ULYSSES).link();
         world.get(&link).await;
         world
-            .post_form(&link, &[("password", "chosen by the reader")])
+            .post_form(
+                &link,
+                &[
+                    ("password", "chosen by the reader"),
+                    ("password_again", "chosen by the reader"),
+                ],
+            )
             .await;
         world.get(&link).await;
-        let_pass(&world, ULYSSES, 60);
         sign_up(&world, ULYSSES).await;
+        let change = [
+            ("email", ULYSSES),
+            ("password", "chosen by the reader"),
+            ("new_email", "ulysses@example.net"),
+        ];
+        let asked = world.post_form("/accounts/email", &change).await;
+        assert_eq!(asked.status, 303);
+        world
+            .get(&world.mail_to("ulysses@example.net").link())
+            .await;
+        world
+            .post_form("/accounts/password", &[("email", ULYSSES)])
+            .await;
+        let reset = world.mail_to(ULYSSES).links();
+        let reset = reset
+            .iter()
+            .find(|link| link.contains("/password/"))
+            .unwrap();
+        world.get(reset).await;
+        let chosen = [("password", "chosen another time")];
+        assert_eq!(world.post_form(reset, &chosen).await.status, 303);
+        secrets.push("another time".to_owned());
+        secrets.push(asked.cookie().unwrap().to_owned());
+        secrets.push(reset.rsplit('/').next().unwrap().to_owned());
         sign_up(&world, "ulysses@no address").await;
         sign_up_with(&world, ULYSSES, "short").await;
         world
@@ -210,7 +287,7 @@ async fn no_line_holds_an_address_a_token_a_password_a_hash_or_a_key() {
             let link = mail
                 .links()
                 .into_iter()
-                .find(|link| link.contains("/confirm/"))?;
+                .find(|link| link.contains("/accounts/confirm/"))?;
             Some(link.rsplit('/').next().unwrap().to_owned())
         }));
         secrets.push(

@@ -6,11 +6,18 @@
     clippy::unwrap_used,
     reason = "a test fails by a panic"
 )]
+#![allow(
+    clippy::similar_names,
+    clippy::too_many_lines,
+    clippy::type_complexity,
+    reason = "a test reads as one story, and a table of cases as one table"
+)]
 
 mod any_event;
 mod attacks;
 mod browser;
 mod browser_reset;
+mod challenge;
 mod change_email;
 mod confirm;
 mod connections;
@@ -19,12 +26,14 @@ mod cross_site;
 mod events;
 mod faults;
 mod first_version;
+mod flask;
 mod fresh_link;
 mod keys;
 mod life;
 mod limits;
 mod logs;
 mod mails;
+mod model;
 mod pages;
 mod proofs;
 mod races;

@@ -367,7 +367,7 @@ async fn valid_settings_are_taken() {
             vec![
                 "sixteen bytes!!!",
                 " a key with spaces around it ",
-                "\u{1f511}\u{1f511}\u{1f511}\u{1f511}",
+                "\u{1f511}\u{1f512}\u{1f513}\u{1f5dd}",
             ],
         ),
         (

@@ -303,7 +303,7 @@ async fn invalid_input_is_answered_with_what_is_wrong_and_changes_nothing() {
 #[tokio::test]
 async fn a_refused_address_is_told_why() {
     let world = World::start().await;
-    let long_domain = format!("{}.example", "label.".repeat(50));
+    let long_domain = format!("{}example", "label.".repeat(50));
 
     for (email, why) in [
         ("", "This is missing."),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use local::answer::Answer;
+use local::challenge;
 use local::dynamodb::{LIMITS_TABLE, Store, USERS_TABLE};
 use local::lambda::{self, Function};
 use local::secrets::{self, Secrets};
@@ -41,6 +42,7 @@ pub struct Builder {
     timeout: Duration,
     key_in_secrets_manager: bool,
     over_http: bool,
+    programs: PathBuf,
 }
 
 impl Builder {
@@ -80,14 +82,37 @@ impl Builder {
         self
     }
 
+    /// Has forms ask for a challenge of this provider (`turnstile` or `hcaptcha`), for which [`World::provider`] stands in.
+    pub fn challenge(self, provider: &str) -> Self {
+        self.setting("CHALLENGE", provider)
+            .setting("CHALLENGE_SITE_KEY", challenge::SITE_KEY)
+            .setting("CHALLENGE_SECRET", challenge::SECRET)
+    }
+
+    /// Takes the functions' binaries from another folder, those of another version for instance.
+    pub fn programs(mut self, folder: PathBuf) -> Self {
+        self.programs = folder;
+        self
+    }
+
     /// Starts the world. Processes start with their first event.
     pub async fn start(self) -> World {
+        for name in ["create-account", "confirm-email", "change-email"] {
+            let program = self.programs.join(name);
+            assert!(
+                program.is_file(),
+                "{} is missing: run `cargo build --workspace` first",
+                program.display()
+            );
+        }
         let store = Store::start(listener().await, None).unwrap();
         let inbox = Ses::start(listener().await, None).unwrap();
         let secrets = Secrets::start(listener().await).unwrap();
         let dynamodb = Proxy::start(store.address()).await;
         let ses = Proxy::start(inbox.address()).await;
         let secrets_manager = Proxy::start(secrets.address()).await;
+        let provider = challenge::Provider::start(listener().await).unwrap();
+        let siteverify = Proxy::start(provider.address()).await;
         let http = if self.over_http {
             Some(listener().await)
         } else {
@@ -108,6 +133,7 @@ impl Builder {
             ("AWS_ENDPOINT_URL_DYNAMODB", &dynamodb.url()),
             ("AWS_ENDPOINT_URL_SESV2", &ses.url()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets_manager.url()),
+            ("CHALLENGE_ENDPOINT_URL", &siteverify.url()),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
@@ -122,7 +148,7 @@ impl Builder {
 
         let log = Log::default();
         let functions = FUNCTIONS.map(|name| {
-            let mut function = lambda::Settings::new(name, program(name))
+            let mut function = lambda::Settings::new(name, self.programs.join(name))
                 .processes(self.processes)
                 .timeout(self.timeout)
                 .output(log.output(name));
@@ -141,6 +167,8 @@ impl Builder {
             dynamodb,
             ses,
             secrets_manager,
+            provider,
+            siteverify,
             settings,
             functions,
             log,
@@ -162,6 +190,10 @@ pub struct World {
     pub ses: Proxy,
     /// The proxy before Secrets Manager.
     pub secrets_manager: Proxy,
+    /// The stand-in of the challenge's provider, past the proxy.
+    pub provider: challenge::Provider,
+    /// The proxy before it.
+    pub siteverify: Proxy,
     settings: BTreeMap<String, String>,
     functions: [Function; 4],
     log: Log,
@@ -182,6 +214,7 @@ impl World {
             timeout: Duration::from_secs(30),
             key_in_secrets_manager: false,
             over_http: false,
+            programs: programs(),
         }
     }
 
@@ -445,17 +478,6 @@ impl Log {
 
 pub(crate) async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
-}
-
-/// The function's binary.
-fn program(name: &str) -> PathBuf {
-    let program = programs().join(name);
-    assert!(
-        program.is_file(),
-        "{} is missing: run `cargo build --workspace` first",
-        program.display()
-    );
-    program
 }
 
 /// Where the functions' binaries are: in `FUNCTIONS_DIR`, or where the test's own build put them.

@@ -73,8 +73,8 @@ async fn post(service: &Service, request: &Request) -> Result<Answer, Refusal> {
         Err(errors) => return invalid(&errors, "invalid-input"),
     };
     service.admit(request).await?;
-    if let Err(error) = service.check_challenge(request, &form.challenge).await {
-        return invalid(&[error], "invalid-input");
+    if let Err(error) = service.check_challenge(request, &form.challenge).await? {
+        return invalid(&[error], "challenge");
     }
     let id = Uuid::new_v4().to_string();
     match ask(service, request, &wanted, &id).await? {

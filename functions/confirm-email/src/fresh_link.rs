@@ -30,8 +30,8 @@ pub async fn send(
         ..
     } = service;
     service.admit(request).await?;
-    if let Err(error) = service.check_challenge(request, &form.challenge).await {
-        let (content, reason) = (Content::Expired, "invalid-input");
+    if let Err(error) = service.check_challenge(request, &form.challenge).await? {
+        let (content, reason) = (Content::Expired, "challenge");
         return Ok(Answer::invalid(request, site, content, &[error], reason));
     }
     let mut mailed = false;

@@ -91,17 +91,7 @@ async fn try_password(
 ) -> Result<Answer, Refusal> {
     let password = match form.password.attempt("password") {
         Ok(password) => password,
-        Err(error) => {
-            let user = find(service, email, link).await?;
-            return Ok(invalid(
-                service,
-                request,
-                email,
-                &user,
-                &[error],
-                "invalid-input",
-            ));
-        }
+        Err(error) => return reject(service, request, email, link, error).await,
     };
     service.admit(request).await?;
     let attempt = service.attempt(email, request).await?;
@@ -148,16 +138,8 @@ async fn choose_password(
     let password = match form.password.new_password("password", Some(email)) {
         Ok(password) if is_same => password,
         rejected => {
-            let user = find(service, email, link).await?;
             let error = rejected.err().unwrap_or(differ);
-            return Ok(invalid(
-                service,
-                request,
-                email,
-                &user,
-                &[error],
-                "invalid-input",
-            ));
+            return reject(service, request, email, link, error).await;
         }
     };
     service.admit(request).await?;
@@ -165,6 +147,22 @@ async fn choose_password(
     let proof = Proof::NewPassword(&hash);
     let confirmation = confirm(service, request, email, link, proof).await?;
     answer(service, request, email, link, confirmation)
+}
+
+/// Input that cannot be accepted; but where there is nothing left to do, that is what to say.
+async fn reject(
+    service: &Service,
+    request: &Request,
+    email: &EmailAddress,
+    link: &Link,
+    error: FieldError,
+) -> Result<Answer, Refusal> {
+    let user = find(service, email, link).await?;
+    if user.is_confirmed() {
+        return answer(service, request, email, link, Confirmation::DoneBefore);
+    }
+    let (errors, reason) = (&[error], "invalid-input");
+    Ok(invalid(service, request, email, &user, errors, reason))
 }
 
 async fn confirm(

@@ -60,17 +60,11 @@ async fn sign_up(service: &Service, request: &Request) -> Result<Answer, Refusal
         site, users, links, ..
     } = service;
     let form: SignUpForm = form::read(request)?;
-    let invalid = |errors: &[FieldError]| {
+    let invalid = |errors: &[FieldError], reason| {
         let content = Content::SignUp {
             email: form.email.typed(),
         };
-        Ok(Answer::invalid(
-            request,
-            site,
-            content,
-            errors,
-            "invalid-input",
-        ))
+        Ok(Answer::invalid(request, site, content, errors, reason))
     };
     let email = form.email.email("email");
     let password = form.password.new_password("password", email.as_ref().ok());
@@ -78,12 +72,12 @@ async fn sign_up(service: &Service, request: &Request) -> Result<Answer, Refusal
         (Ok(email), Ok(password)) => (email, password),
         (email, password) => {
             let errors: Vec<_> = email.err().into_iter().chain(password.err()).collect();
-            return invalid(&errors);
+            return invalid(&errors, "invalid-input");
         }
     };
     service.admit(request).await?;
-    if let Err(error) = service.check_challenge(request, &form.challenge).await {
-        return invalid(&[error]);
+    if let Err(error) = service.check_challenge(request, &form.challenge).await? {
+        return invalid(&[error], "challenge");
     }
 
     // Before the address is looked up, so that it takes the same time for every address.

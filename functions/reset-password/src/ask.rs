@@ -37,20 +37,19 @@ pub async fn post(
         ..
     } = service;
     let form: ResetForm = form::read(request)?;
-    let invalid = |error: FieldError| {
+    let invalid = |error: FieldError, reason| {
         let content = Content::AskForReset {
             email: form.email.typed(),
         };
-        let reason = "invalid-input";
         Ok(Answer::invalid(request, site, content, &[error], reason))
     };
     let email = match form.email.email("email") {
         Ok(email) => email,
-        Err(error) => return invalid(error),
+        Err(error) => return invalid(error, "invalid-input"),
     };
     service.admit(request).await?;
-    if let Err(error) = service.check_challenge(request, &form.challenge).await {
-        return invalid(error);
+    if let Err(error) = service.check_challenge(request, &form.challenge).await? {
+        return invalid(error, "challenge");
     }
     let user = users.find(&email).await?;
     let claim = limits

@@ -1,9 +1,11 @@
 //! The check of a provider that a person fills in a form, by the `siteverify` protocol that Turnstile
 //! (<https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>) and hCaptcha
 //! (<https://docs.hcaptcha.com/#verify-the-user-response-server-side>) share.
+//!
+//! `remoteip`, which is optional, is not sent: where the API has no IPv6 and the provider has, the two see different addresses
+//! of one person.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
+use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
 use tokio::time::timeout;
 
@@ -26,6 +29,16 @@ use crate::unavailable::Unavailable;
 
 /// How long the provider may take. After that a request is let through to the other limits.
 const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The most bytes of a response. Turnstile's have at most 2,048; hCaptcha names no bound, and its widget sends them twice in a
+/// body of at most 16 KiB. What is longer could make the provider refuse the whole call, and so be let through.
+const MAX_RESPONSE: usize = 8 * 1024;
+
+/// The most bytes of a verdict; the usual ones have 300.
+const MAX_VERDICT: usize = 16 * 1024;
+
+/// The call, in errors.
+const OPERATION: &str = "siteverify";
 
 /// The provider of the challenge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +56,43 @@ pub struct Widget {
     pub script_url: String,
     /// The sources that the content security policy must allow.
     pub sources: String,
+    /// Whether the script loads styles into the page itself and calls its server from there, and not from its frame.
+    pub works_in_page: bool,
+}
+
+/// What came of asking the provider.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Passed,
+    Failed,
+    /// The provider does not know our secret, so that nobody can pass.
+    UnknownSecret(Unavailable),
+    /// The provider is down, slow, or answers what is no verdict.
+    None(Unavailable),
+}
+
+/// Why there is no verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NoAnswer {
+    Connection,
+    Unreadable,
+}
+
+impl NoAnswer {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Connection => "no connection",
+            Self::Unreadable => "unreadable answer",
+        }
+    }
 }
 
 /// Asks the provider whether a challenge was passed.
 pub struct Challenge {
     verify_url: String,
     secret: String,
+    /// hCaptcha's secret is good for all site keys of a team, so a response must be one of this key. Turnstile's is not.
+    site_key: Option<String>,
     /// Made by the first request: the system's roots take most of a start.
     connector: OnceLock<SharedHttpConnector>,
 }
@@ -64,6 +108,7 @@ enum ChallengeSecret {
 /// The challenge as it is set, whose secret may still have to be fetched.
 pub struct ChallengeSettings {
     pub widget: Widget,
+    provider: Provider,
     secret: ChallengeSecret,
     verify_url: String,
 }
@@ -84,14 +129,32 @@ impl fmt::Display for NoSecret {
 
 impl std::error::Error for NoSecret {}
 
+/// The members of a `siteverify` answer that count.
 #[derive(Deserialize)]
-struct Verdict {
+struct SiteVerify {
     success: bool,
+    #[serde(default, rename = "error-codes")]
+    error_codes: Vec<String>,
+}
+
+impl From<SiteVerify> for Verdict {
+    fn from(answer: SiteVerify) -> Self {
+        let names = |code: &str| answer.error_codes.iter().any(|other| other == code);
+        if answer.success {
+            Self::Passed
+        } else if names("invalid-input-secret") || names("missing-input-secret") {
+            Self::UnknownSecret(Unavailable::new(OPERATION, "invalid-input-secret"))
+        } else if names("internal-error") {
+            Self::None(Unavailable::new(OPERATION, "internal-error"))
+        } else {
+            Self::Failed
+        }
+    }
 }
 
 impl ChallengeSettings {
     /// Reads `CHALLENGE`, and with a provider `CHALLENGE_SITE_KEY` and `CHALLENGE_SECRET` or `CHALLENGE_SECRET_ARN`;
-    /// `CHALLENGE_ENDPOINT_URL` is for a stand-in of the provider.
+    /// `CHALLENGE_ENDPOINT_URL` is the origin of a stand-in of the provider, in tests and local runs.
     pub fn from_env(environment: &Environment) -> Result<Option<Self>, InvalidSetting> {
         const SECRET: &str =
             "the provider's secret, unless CHALLENGE_SECRET_ARN names it; not both";
@@ -131,12 +194,14 @@ impl ChallengeSettings {
         stand_in: Option<String>,
     ) -> Self {
         let (class, script_url, verify_url, sources) = match provider {
+            // https://developers.cloudflare.com/turnstile/reference/content-security-policy/
             Provider::Turnstile => (
                 "cf-turnstile",
                 "https://challenges.cloudflare.com/turnstile/v0/api.js",
                 "https://challenges.cloudflare.com/turnstile/v0/siteverify",
                 "https://challenges.cloudflare.com",
             ),
+            // https://docs.hcaptcha.com/#content-security-policy-settings
             Provider::Hcaptcha => (
                 "h-captcha",
                 "https://js.hcaptcha.com/1/api.js",
@@ -158,7 +223,9 @@ impl ChallengeSettings {
                 site_key,
                 script_url,
                 sources,
+                works_in_page: provider == Provider::Hcaptcha,
             },
+            provider,
             secret,
             verify_url,
         }
@@ -174,45 +241,69 @@ impl ChallengeSettings {
                 let value = value.map_err(|error| {
                     NoSecret(Unavailable::from_sdk("GetSecretValue", &error).to_string())
                 })?;
-                let text = value.secret_string.filter(|secret| !secret.is_empty());
+                let text = value.secret_string.as_deref().map(str::trim);
+                let text = text.filter(|secret| !secret.is_empty());
                 text.ok_or_else(|| NoSecret("it holds no text".to_owned()))?
+                    .to_owned()
             }
         };
         Ok(Challenge {
             verify_url: self.verify_url,
             secret,
+            site_key: (self.provider == Provider::Hcaptcha).then_some(self.widget.site_key),
             connector: OnceLock::new(),
         })
     }
 }
 
 impl Challenge {
-    /// Whether the provider says that the challenge was passed. A provider that does not answer in time counts as a yes.
-    pub async fn is_passed(&self, response: &str, client: Option<IpAddr>) -> bool {
-        let asked = timeout(TIMEOUT, self.ask(response, client)).await;
-        asked.ok().flatten().is_none_or(|verdict| verdict.success)
-    }
-
-    async fn ask(&self, response: &str, client: Option<IpAddr>) -> Option<Verdict> {
+    /// Asks the provider about the response that its widget put into a form. No other failure is an error.
+    pub async fn verify(&self, response: &str) -> Verdict {
+        // As the tokens of both providers are; also no way to make the provider answer something else than a verdict.
+        let is_token = response.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_token || response.len() > MAX_RESPONSE {
+            return Verdict::Failed;
+        }
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("secret", &self.secret);
         form.append_pair("response", response);
-        if let Some(client) = client {
-            form.append_pair("remoteip", &client.to_string());
+        if let Some(site_key) = &self.site_key {
+            form.append_pair("sitekey", site_key);
         }
-        let mut request = HttpRequest::new(SdkBody::from(form.finish()));
-        request.set_method("POST").ok()?;
-        request.set_uri(self.verify_url.as_str()).ok()?;
+        let form = form.finish();
+        let asked = timeout(TIMEOUT, async {
+            match self.ask(&form).await {
+                // A connection of the pool may have died since; the next one is new.
+                Err(NoAnswer::Connection) => self.ask(&form).await,
+                answer => answer,
+            }
+        });
+        match asked.await {
+            Ok(Ok(answer)) => answer.into(),
+            Ok(Err(why)) => Verdict::None(Unavailable::new(OPERATION, why.name())),
+            Err(_) => Verdict::None(Unavailable::new(OPERATION, "timeout")),
+        }
+    }
+
+    async fn ask(&self, form: &str) -> Result<SiteVerify, NoAnswer> {
+        let mut request = HttpRequest::new(SdkBody::from(form));
+        let is_set =
+            request.set_method("POST").is_ok() && request.set_uri(self.verify_url.as_str()).is_ok();
+        let connector = self
+            .connector()
+            .filter(|_| is_set)
+            .ok_or(NoAnswer::Unreadable)?;
         let headers = request.headers_mut();
         headers.insert("content-type", "application/x-www-form-urlencoded");
-        let answer = self.connector()?.call(request).await.ok()?;
-        if !answer.status().is_success() {
-            return None;
+        let answer = connector.call(request).await;
+        let answer = answer.map_err(|_| NoAnswer::Connection)?;
+        // A refusal may have a status of 4xx, and is a verdict all the same.
+        if answer.status().is_server_error() {
+            return Err(NoAnswer::Unreadable);
         }
-        let body = http_body_util::BodyExt::collect(answer.into_body())
-            .await
-            .ok()?;
-        serde_json::from_slice(&body.to_bytes()).ok()
+        let body = Limited::new(answer.into_body(), MAX_VERDICT).collect();
+        let body = body.await.map_err(|_| NoAnswer::Unreadable)?;
+        serde_json::from_slice(&body.to_bytes()).map_err(|_| NoAnswer::Unreadable)
     }
 
     /// The functions trust Amazon's roots only; the provider's certificate is another authority's.
@@ -232,5 +323,40 @@ impl Challenge {
             let _ = self.connector.set(SharedHttpConnector::new(connector));
         }
         self.connector.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(json: &str) -> Option<Verdict> {
+        serde_json::from_str::<SiteVerify>(json)
+            .ok()
+            .map(Verdict::from)
+    }
+
+    #[test]
+    fn only_a_yes_passes_and_only_our_own_secret_or_an_error_of_the_provider_is_no_verdict() {
+        let passed = r#"{"success":true,"challenge_ts":"2026-11-24T18:00:00Z","hostname":"a.example","error-codes":[]}"#;
+        assert_eq!(verdict(passed), Some(Verdict::Passed));
+        for code in [
+            "timeout-or-duplicate",
+            "already-seen-response",
+            "invalid-input-response",
+            "sitekey-secret-mismatch",
+            "a code of next year",
+        ] {
+            let refused = format!(r#"{{"success":false,"error-codes":["{code}"]}}"#);
+            assert_eq!(verdict(&refused), Some(Verdict::Failed), "{code}");
+        }
+        assert_eq!(verdict(r#"{"success":false}"#), Some(Verdict::Failed));
+        let secret = verdict(r#"{"success":false,"error-codes":["invalid-input-secret"]}"#);
+        assert!(matches!(secret, Some(Verdict::UnknownSecret(_))));
+        let error = verdict(r#"{"success":false,"error-codes":["internal-error"]}"#);
+        assert!(matches!(error, Some(Verdict::None(_))));
+        for nonsense in ["{}", "[]", r#"{"success":"true"}"#, "<html>"] {
+            assert_eq!(verdict(nonsense), None, "{nonsense}");
+        }
     }
 }

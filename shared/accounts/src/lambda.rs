@@ -130,7 +130,7 @@ pub async fn answer_event<S>(
         }
     };
     let outcome = answer.outcome.clone();
-    let sent = answer.into_sent(&request, site, &service.policy);
+    let sent = answer.into_sent(&request, site, &service.policies);
     Exchange {
         request,
         sent,

@@ -14,7 +14,7 @@ pub mod requests;
 
 use std::sync::Arc;
 
-use aws_types::SdkConfig;
+use aws_sdk_dynamodb::Client;
 use uuid::Uuid;
 
 pub use self::mails::{MailClaim, MailKind};
@@ -45,11 +45,11 @@ pub struct LimitsSettings {
 
 impl LimitsSettings {
     /// Reads `LIMITS_TABLE`, `RESEND_COOLDOWN` and `REQUESTS_PER_NETWORK`.
-    pub fn from_env(environment: &Environment, config: &SdkConfig) -> Result<Self, InvalidSetting> {
+    pub fn from_env(environment: &Environment, client: &Client) -> Result<Self, InvalidSetting> {
         const COOLDOWN: &str = "a whole number of seconds from 0 to 86400";
         const REQUESTS: &str = "a whole number of requests in an hour from 0 to 1000000";
         Ok(Self {
-            table: Table::from_env(environment, config, "LIMITS_TABLE", "limit")?,
+            table: Table::from_env(environment, client, "LIMITS_TABLE", "limit")?,
             cooldown: environment.number("RESEND_COOLDOWN", COOLDOWN, 0..=DAY, 60)?,
             requests_per_network: environment.number(
                 "REQUESTS_PER_NETWORK",

@@ -7,6 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use crate::outcome::{Metric, Outcome};
 use crate::settings::Environment;
+use crate::unavailable::Unavailable;
 
 /// The namespace of the metrics.
 const NAMESPACE: &str = "Accounts";
@@ -53,6 +54,15 @@ impl Level {
             "FATAL" => Self::Fatal,
             _ => Self::Info,
         }
+    }
+}
+
+/// Writes that a request went on without a dependency that is not needed to answer it. The request's own line follows.
+pub fn went_on_without(at_least: Level, outcome: &str, cause: &Unavailable) {
+    if Level::Error >= at_least {
+        let reason = cause.to_string();
+        let line = serde_json::json!({ "level": "ERROR", "outcome": outcome, "reason": reason });
+        println!("{line}");
     }
 }
 

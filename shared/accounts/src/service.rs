@@ -4,15 +4,16 @@ use std::error::Error;
 use std::sync::Arc;
 
 use addresses::EmailAddress;
+use aws_sdk_dynamodb::Client;
 
 use crate::aws;
-use crate::challenge::{Challenge, ChallengeSettings};
+use crate::challenge::{Challenge, ChallengeSettings, Verdict};
 use crate::limits::attempts;
 use crate::limits::requests::retry_after;
 use crate::limits::{Limits, LimitsSettings, MailClaim};
 use crate::links::keys::{KeySource, KeyStore, Use};
 use crate::links::{self, Links};
-use crate::log::Level;
+use crate::log::{self, Level};
 use crate::mail::mailer::Mailer;
 use crate::mail::mails::{Mail, Writer};
 use crate::mail::sender::Sender;
@@ -24,7 +25,7 @@ use crate::users::Users;
 use crate::users::user::User;
 use crate::web::client::{Clients, Network};
 use crate::web::form::Field;
-use crate::web::policy::content_security_policy;
+use crate::web::policy::Policies;
 use crate::web::problem::{Cause, FieldError, Problem, Refusal};
 use crate::web::request::Request;
 
@@ -35,7 +36,7 @@ pub struct Service {
     pub limits: Limits,
     pub links: Links,
     pub mailer: Mailer,
-    pub(crate) policy: String,
+    pub(crate) policies: Policies,
     pub(crate) log_level: Level,
     clients: Clients,
     challenge: Option<Challenge>,
@@ -61,8 +62,10 @@ impl Service {
         let clients = Clients::from_env(environment)?;
         let mailer = Mailer::from_env(environment, &config, &sender)?;
         let max_age = links::max_age(environment)?;
-        let users = Users::from_env(environment, &config, max_age)?;
-        let limits = LimitsSettings::from_env(environment, &config)?;
+        // One client for both tables: making one is a good part of a start.
+        let dynamodb = Client::new(&config);
+        let users = Users::from_env(environment, &dynamodb, max_age)?;
+        let limits = LimitsSettings::from_env(environment, &dynamodb)?;
         let source = KeySource::from_env(environment, &config, keys)?;
         if matches!(source, KeySource::SecretsManager(_)) {
             // Not waited for: a start neither fails nor takes longer for a connection.
@@ -78,7 +81,7 @@ impl Service {
             None => None,
         };
         Ok(Self {
-            policy: content_security_policy(&site),
+            policies: Policies::of(&site),
             log_level: Level::from_env(environment),
             limits: limits.with_keys(Arc::clone(&keys)),
             links: Links::new(&site, max_age, keys),
@@ -135,29 +138,34 @@ impl Service {
         })
     }
 
-    /// Whether the client has passed the challenge, if there is one.
+    /// Whether the client has passed the challenge, if there is one. Without the provider's verdict it counts as passed: then
+    /// the other limits hold alone, and the log says so.
     pub async fn check_challenge(
         &self,
         request: &Request,
         response: &Field,
-    ) -> Result<(), FieldError> {
+    ) -> Result<Result<(), FieldError>, Unavailable> {
         let Some(challenge) = &self.challenge else {
-            return Ok(());
+            return Ok(Ok(()));
         };
         if self.clients.is_trusted(request) {
-            return Ok(());
+            return Ok(Ok(()));
         }
-        let failed = FieldError {
-            field: "challenge",
-            cause: Cause::Challenge,
+        let verdict = match response.text() {
+            Ok(response) if !response.is_empty() => challenge.verify(response).await,
+            _ => Verdict::Failed,
         };
-        let response = response.text().ok().filter(|text| !text.is_empty());
-        let response = response.ok_or(failed)?;
-        let client = self.clients.address(request);
-        if challenge.is_passed(response, client).await {
-            Ok(())
-        } else {
-            Err(failed)
+        match verdict {
+            Verdict::Passed => Ok(Ok(())),
+            Verdict::Failed => Ok(Err(FieldError {
+                field: "challenge",
+                cause: Cause::Challenge,
+            })),
+            Verdict::UnknownSecret(cause) => Err(cause),
+            Verdict::None(cause) => {
+                log::went_on_without(self.log_level, "challenge-unanswered", &cause);
+                Ok(Ok(()))
+            }
         }
     }
 

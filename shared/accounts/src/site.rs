@@ -7,6 +7,9 @@ use crate::challenge::Widget;
 use crate::settings::{self, Environment, InvalidSetting};
 use crate::texts::Language;
 
+/// The default of `ACCENT_COLOR`.
+const ACCENT_COLOR: u32 = 0x1d_4e_d8;
+
 /// The public face of the service. Nothing of it is ever taken from a request.
 #[derive(Clone)]
 pub struct Site {
@@ -20,8 +23,10 @@ pub struct Site {
     pub sign_in_url: String,
     /// The language of whoever asks for none of ours.
     pub language: Language,
-    /// The colour of buttons: `#rrggbb`.
+    /// The colour of buttons and links: `#rrggbb`.
     pub accent_color: String,
+    /// The colour of links on a dark ground.
+    pub accent_on_dark: String,
     /// An image above pages and mails.
     pub logo_url: Option<Url>,
     /// The challenge in forms.
@@ -66,6 +71,7 @@ impl Site {
             environment.optional("APP_NAME", "one line of text", settings::plain_text)?;
         let support = environment.optional("SUPPORT_EMAIL", "a mail address", address)?;
         let accent_color = environment.optional("ACCENT_COLOR", COLOR, accent_color)?;
+        let accent_color = accent_color.unwrap_or(ACCENT_COLOR);
         let logo = |value: &str| settings::web_url(value).filter(|url| url.scheme() == "https");
         Ok(Self {
             app_name: app_name.unwrap_or(host),
@@ -76,7 +82,8 @@ impl Site {
             language: environment
                 .optional("LANGUAGE", LANGUAGE, Language::from_tag)?
                 .unwrap_or_default(),
-            accent_color: accent_color.unwrap_or_else(|| "#1d4ed8".to_owned()),
+            accent_on_dark: hex(lighter(accent_color)),
+            accent_color: hex(accent_color),
             logo_url: environment.optional("LOGO_URL", "an https URL of an image", logo)?,
             widget,
             base_url,
@@ -122,7 +129,8 @@ impl Site {
             app_name: "My <App>".to_owned(),
             support_email: "support@myapp.com".to_owned(),
             language: Language::En,
-            accent_color: "#1d4ed8".to_owned(),
+            accent_color: hex(ACCENT_COLOR),
+            accent_on_dark: hex(lighter(ACCENT_COLOR)),
             logo_url: None,
             widget: None,
             index_url,
@@ -154,19 +162,34 @@ fn parse_origin(text: &str) -> Option<String> {
     is_bare.then(|| url.origin().ascii_serialization())
 }
 
-/// `#rrggbb` in lower case, if white text on it can be read (WCAG 2.2, 1.4.3).
-fn accent_color(value: &str) -> Option<String> {
+/// `#rrggbb`, if white text on it can be read (WCAG 2.2, 1.4.3).
+fn accent_color(value: &str) -> Option<u32> {
     let digits = value.strip_prefix('#')?;
     if digits.len() != 6 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     let color = u32::from_str_radix(digits, 16).ok()?;
-    let luminance: f64 = [(16, 0.2126), (8, 0.7152), (0, 0.0722)]
-        .iter()
-        .map(|(shift, weight)| weight * linear(color >> shift & 0xff))
-        .sum();
-    let contrast = 1.05 / (luminance + 0.05);
-    (contrast >= 4.5).then(|| value.to_ascii_lowercase())
+    (contrast(0xff_ff_ff, color) >= 4.5).then_some(color)
+}
+
+/// A tint that can be read on the dark ground of pages and mails, whatever the colour: two fifths of it, and white.
+fn lighter(color: u32) -> u32 {
+    let tint = |shift: u32| (((color >> shift & 0xff) * 2 + 0xff * 3) / 5) << shift;
+    tint(16) | tint(8) | tint(0)
+}
+
+fn hex(color: u32) -> String {
+    format!("#{color:06x}")
+}
+
+/// The contrast of two colours, the lighter one first.
+fn contrast(light: u32, dark: u32) -> f64 {
+    let luminance = |color: u32| {
+        let channels = [(16, 0.2126), (8, 0.7152), (0, 0.0722)];
+        let channels = channels.map(|(shift, weight)| weight * linear(color >> shift & 0xff));
+        channels.iter().sum::<f64>()
+    };
+    (luminance(light) + 0.05) / (luminance(dark) + 0.05)
 }
 
 /// A channel of sRGB, 0 to 255, as light.
@@ -186,12 +209,19 @@ mod tests {
     #[test]
     fn white_text_can_be_read_on_an_accent_color() {
         for good in ["#1d4ed8", "#000000", "#B91C1C", "#767676"] {
-            assert_eq!(accent_color(good), Some(good.to_ascii_lowercase()));
+            assert_eq!(accent_color(good).map(hex), Some(good.to_ascii_lowercase()));
         }
         for bad in [
             "#ffffff", "#777777", "#60a5fa", "1d4ed8", "#1d4", "#1d4ed8;", "red", "#+d4ed8",
         ] {
             assert_eq!(accent_color(bad), None, "{bad}");
+        }
+    }
+    #[test]
+    fn links_can_be_read_on_a_dark_ground_whatever_the_accent_color() {
+        for color in [ACCENT_COLOR, 0, 0xff, 0xb9_1c_1c, 0x76_76_76, 0xff_00_00] {
+            let on_card = contrast(lighter(color), 0x27_27_2a);
+            assert!(on_card >= 4.5, "{}: {on_card}", hex(color));
         }
     }
 }

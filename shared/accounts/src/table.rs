@@ -9,7 +9,6 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure::AllOld};
-use aws_types::SdkConfig;
 use tokio::time::sleep;
 
 use crate::aws::OpenConnection;
@@ -68,7 +67,7 @@ impl Table {
     /// The table that `variable` names, whose partition key is `key`.
     pub(crate) fn from_env(
         environment: &Environment,
-        config: &SdkConfig,
+        client: &Client,
         variable: &'static str,
         key: &'static str,
     ) -> Result<Self, InvalidSetting> {
@@ -76,7 +75,7 @@ impl Table {
         let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b);
         let name = |value: &str| value.bytes().all(is_name).then(|| value.to_owned());
         Ok(Self {
-            client: Client::new(config),
+            client: client.clone(),
             name: environment.required(variable, EXPECTED, name)?,
             key,
         })

@@ -11,7 +11,7 @@ pub use crate::texts::fill::Texts;
 pub use crate::texts::plural::{Forms, Plural};
 
 macro_rules! languages {
-    ($($(#[$default:meta])* $language:ident $module:ident $tag:literal $direction:literal;)+) => {
+    ($($(#[$default:meta])* $language:ident $module:ident $tag:literal;)+) => {
         $(mod $module;)+
 
         /// A language that the service speaks.
@@ -28,11 +28,6 @@ macro_rules! languages {
                 match self { $(Self::$language => $tag,)+ }
             }
 
-            /// `ltr` or `rtl`: HTML's `dir`.
-            pub fn direction(self) -> &'static str {
-                match self { $(Self::$language => $direction,)+ }
-            }
-
             pub fn texts(self) -> &'static Texts {
                 match self { $(Self::$language => &$module::TEXTS,)+ }
             }
@@ -44,24 +39,50 @@ macro_rules! languages {
 
 languages! {
     #[default]
-    En en "en" "ltr";
+    En en "en";
+    De de "de";
+    Fr fr "fr";
+    Es es "es";
+    It it "it";
+    PtBr pt_br "pt-BR";
+    Nl nl "nl";
+    Pl pl "pl";
+    Sv sv "sv";
+    Cs cs "cs";
+    Tr tr "tr";
+    Uk uk "uk";
+    Ja ja "ja";
+    Ko ko "ko";
+    ZhHans zh_hans "zh-Hans";
+    Ar ar "ar";
 }
 
 impl Language {
+    /// `ltr` or `rtl`: HTML's `dir`.
+    pub fn direction(self) -> &'static str {
+        if self.texts().rtl { "rtl" } else { "ltr" }
+    }
+
     /// The language that a tag names, or the part of it that we know: `de-AT` is `de`, `zh-CN` is `zh-Hans`.
     pub fn from_tag(tag: &str) -> Option<Self> {
         let tag = tag.trim().to_ascii_lowercase();
-        let tag = match tag.as_str() {
-            "zh" | "zh-cn" | "zh-sg" => "zh-hans",
-            "pt" => "pt-br",
-            tag => tag,
-        };
+        // Their readers write traditional characters.
+        let is_hant = ["zh-hant", "zh-tw", "zh-hk", "zh-mo"];
+        if is_hant.iter().any(|hant| tag.starts_with(hant)) {
+            return None;
+        }
         let known = |tag: &str| {
+            let tag = match tag {
+                "zh" => "zh-hans",
+                "pt" => "pt-br",
+                tag => tag,
+            };
             let mut all = Self::ALL.iter().copied();
             all.find(|language| language.tag().eq_ignore_ascii_case(tag))
         };
         // RFC 4647, 3.4: the tag is shortened from its end.
-        let mut ranges = std::iter::successors(Some(tag), |tag| Some(tag.rsplit_once('-')?.0));
+        let mut ranges =
+            std::iter::successors(Some(tag.as_str()), |tag| Some(tag.rsplit_once('-')?.0));
         ranges.find_map(known)
     }
 
@@ -101,8 +122,66 @@ mod tests {
         for tag in ["en", "EN", "en-GB", "en-Latn-US-x-y"] {
             assert_eq!(Language::from_tag(tag), Some(Language::En), "{tag}");
         }
-        for tag in ["", "-", "e", "tlh", "english"] {
+        for (tag, language) in [
+            ("de-AT", Language::De),
+            ("zh", Language::ZhHans),
+            ("zh-CN", Language::ZhHans),
+            ("zh-Hans-SG", Language::ZhHans),
+            ("pt", Language::PtBr),
+            ("pt-PT", Language::PtBr),
+        ] {
+            assert_eq!(Language::from_tag(tag), Some(language), "{tag}");
+        }
+        for tag in ["", "-", "e", "tlh", "english", "*", "zh-TW", "zh-Hant-HK"] {
             assert_eq!(Language::from_tag(tag), None, "{tag}");
+        }
+    }
+
+    #[test]
+    fn names_and_addresses_keep_their_direction_in_text_from_right_to_left() {
+        let subject = |language: Language| language.texts().confirm_subject("My App");
+
+        assert_eq!(
+            subject(Language::Ar),
+            "تأكيد عنوانك في \u{2068}My App\u{2069}"
+        );
+        assert_eq!(subject(Language::En), "Confirm your address for My App");
+        // A date is the language's own: its first letter gives it the direction.
+        assert_eq!(
+            Language::Ar.time(1_764_000_000),
+            "24 نوفمبر 2025 الساعة 16:00 (UTC)"
+        );
+    }
+
+    #[test]
+    fn every_language_says_the_same_things() {
+        for language in Language::ALL {
+            assert_eq!(Language::from_tag(language.tag()), Some(*language));
+            let months = language.texts().months;
+            let mut different = months.to_vec();
+            different.sort_unstable();
+            different.dedup();
+            assert_eq!(different.len(), 12, "{language:?}");
+        }
+    }
+
+    #[test]
+    fn counted_things_are_said_in_the_form_that_the_number_takes() {
+        for (language, seconds, expected) in [
+            (Language::De, 86_400, "24 Stunden"),
+            (Language::Fr, 3_600, "1 heure"),
+            (Language::Es, 1_000_000, "1000000 de segundos"),
+            (Language::Pl, 7_200, "2 godziny"),
+            (Language::Pl, 18_000, "5 godzin"),
+            (Language::Pl, 79_200, "22 godziny"),
+            (Language::Cs, 345_600, "4 dny"),
+            (Language::Uk, 1_260, "21 хвилину"),
+            (Language::Ar, 172_800, "يومين"),
+            (Language::Ar, 86_400, "24 ساعة"),
+            (Language::Ar, 10_800, "3 ساعات"),
+            (Language::Ja, 86_400, "24時間"),
+        ] {
+            assert_eq!(language.duration(seconds), expected, "{language:?}");
         }
     }
 

@@ -25,7 +25,7 @@ mod sign_up;
 pub mod user;
 
 use addresses::EmailAddress;
-use aws_types::SdkConfig;
+use aws_sdk_dynamodb::Client;
 
 pub use self::confirm::{Confirmation, Proof};
 pub use self::reset::Reset;
@@ -51,9 +51,9 @@ const NOT_EXPIRED: &str = "attribute_not_exists(expires_at) OR expires_at >= :no
 const NOT_YOUNGER_THAN_LINK: &str = "attribute_not_exists(created_at) OR created_at <= :created_before OR \
                                      (NOT attribute_type(created_at, :string))";
 
-/// Not a row of the first version that only remembers mails.
-const NOT_RESERVED: &str = "attribute_not_exists(mail_claim) OR attribute_exists(user_id) OR \
-                            attribute_exists(password_hash)";
+/// A row of the first version that only remembers mails, and is nobody's.
+const RESERVED: &str = "attribute_exists(mail_claim) AND attribute_not_exists(user_id) AND \
+                        attribute_not_exists(password_hash)";
 
 /// The users.
 pub struct Users {
@@ -66,11 +66,11 @@ impl Users {
     /// Reads `USERS_TABLE`; `max_age` is that of confirmation links, in seconds.
     pub fn from_env(
         environment: &Environment,
-        config: &SdkConfig,
+        client: &Client,
         max_age: u64,
     ) -> Result<Self, InvalidSetting> {
         Ok(Self {
-            table: Table::from_env(environment, config, "USERS_TABLE", "email")?,
+            table: Table::from_env(environment, client, "USERS_TABLE", "email")?,
             max_age,
         })
     }

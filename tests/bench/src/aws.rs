@@ -1,4 +1,7 @@
 //! What stands for `DynamoDB`, SES and Secrets Manager: every write succeeds, nothing is kept.
+//!
+//! Not `local`'s services: their time would be in every number, and the counts would depend on what the store holds.
+//! `growth::users` measures with the real store.
 
 use std::io;
 use std::net::SocketAddr;

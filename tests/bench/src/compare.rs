@@ -37,23 +37,35 @@ pub fn print_all(functions: &Path, others: &Path, aws: SocketAddr) -> io::Result
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let settings = [("PYTHONPATH", others.display().to_string())];
     let variants = [
-        Variant::new("empty (hello)", &others.join("hello"), confirmation(), aws),
+        Variant {
+            status: 200,
+            ..Variant::new("empty (hello)", &others.join("hello"), confirmation(), aws)
+        },
         Variant::new(
             "confirm-email, a confirmation",
             &variant::bootstrap(functions, "confirm-email"),
             confirmation(),
             aws,
         ),
-        Variant::new(
-            "confirm-email, a bad token",
-            &variant::bootstrap(functions, "confirm-email"),
-            variant::forgeries(),
-            aws,
-        ),
+        Variant {
+            status: 404,
+            ..Variant::new(
+                "confirm-email, a bad token",
+                &variant::bootstrap(functions, "confirm-email"),
+                variant::forgeries(),
+                aws,
+            )
+        },
         Variant::new(
             "create-account, a sign-up",
             &variant::bootstrap(functions, "create-account"),
             variant::sign_ups("new".to_owned()),
+            aws,
+        ),
+        Variant::new(
+            "reset-password, a request",
+            &variant::bootstrap(functions, "reset-password"),
+            variant::resets(),
             aws,
         ),
         Variant::new(

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -34,24 +34,54 @@ pub enum Kind {
     SystemCalls,
 }
 
+/// Counts a start alone.
+///
+/// # Errors
+///
+/// If valgrind is missing or the function fails.
+pub fn start(variant: &Variant, kind: Kind) -> io::Result<f64> {
+    let folder = Folder::new()?;
+    run(variant, kind, 0, &folder.log())
+}
+
 /// Runs `variant` three times to count.
 ///
 /// # Errors
 ///
 /// If valgrind is missing or the function fails.
 pub fn count(variant: &Variant, kind: Kind) -> io::Result<Counts> {
-    let folder = std::env::temp_dir().join(format!("bench-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    let log = folder.join("valgrind.log");
+    let folder = Folder::new()?;
+    let log = folder.log();
     let start = run(variant, kind, 0, &log)?;
     let first = run(variant, kind, 1, &log)?;
     let warm = run(variant, kind, 1 + WARM, &log)?;
-    fs::remove_dir_all(folder)?;
     Ok(Counts {
         start,
         first: first - start,
         warm: (warm - first) / f64::from(u8::try_from(WARM).unwrap_or(u8::MAX)),
     })
+}
+
+/// A folder for valgrind's log, gone when this is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> io::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("bench-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        Ok(Self(folder))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.0.join("valgrind.log")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A folder that stays is in nobody's way.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 fn run(variant: &Variant, kind: Kind, invocations: usize, log: &Path) -> io::Result<f64> {

@@ -82,8 +82,9 @@ pub fn users(folder: &Path, aws: SocketAddr) -> io::Result<()> {
                 "email": { "S": variant::address(number) },
                 "user_id": { "S": format!("01a2075d-80cf-7242-bcf8-{number:012}") },
                 "email_confirmed": { "BOOL": false },
+                "sign_up": { "S": variant::sign_up_id(number) },
                 "password_hash": { "S": "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdC4uLg$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" },
-                "created_at": { "S": "2026-11-23T06:00:00Z" }
+                "created_at": { "S": "2025-11-23T06:00:00Z" }
             });
             store
                 .put(&row)

@@ -22,6 +22,8 @@ pub struct Variant {
     pub command: Vec<String>,
     /// What every invocation brings.
     pub event: Event,
+    /// The status that every answer must have.
+    pub status: u16,
     /// Where AWS is.
     pub aws: SocketAddr,
     /// Where `DynamoDB` is.
@@ -47,6 +49,7 @@ impl Variant {
             name,
             command,
             event,
+            status: 303,
             aws,
             table: aws,
             settings: Environment::new(),
@@ -59,7 +62,7 @@ impl Variant {
     ///
     /// If it does not start.
     pub fn start(&self) -> io::Result<Running> {
-        let lambda = Lambda::start(Arc::clone(&self.event))?;
+        let lambda = Lambda::start(Arc::clone(&self.event), self.status)?;
         let process = Process::start(&self.command, &self.environment(lambda.address))?;
         lambda.wait()?;
         Ok(Running { process, lambda })
@@ -88,6 +91,9 @@ impl Variant {
             ("TZ", ":UTC"),
             ("SECRET_KEY", KEY),
             ("USERS_TABLE", "users"),
+            ("LIMITS_TABLE", "limits"),
+            // All requests come from one network: the limit is claimed as usual and never reached.
+            ("REQUESTS_PER_NETWORK", "1000000"),
             ("BASE_URL", "https://myapp.com"),
             ("MAIL_FROM", "no-reply@myapp.com"),
             ("SES_CONFIGURATION_SET", "accounts"),
@@ -118,13 +124,26 @@ pub fn address(number: usize) -> String {
     format!("grace.{number:07}@example.com")
 }
 
-/// A visit of the link that was mailed to [`address`] 1, 2, 3, …
+/// The id of the sign-up of [`address`] with this number, which the browser's cookie names.
+#[must_use]
+pub fn sign_up_id(number: usize) -> String {
+    format!("8d0e3f52-64a1-4b0c-9f10-{number:012}")
+}
+
+/// A visit of the link that was mailed to [`address`] 1, 2, 3, …, by the browser that signed up.
 #[must_use]
 pub fn confirmations() -> Event {
-    let signer = UrlSafeTimedSerializer::new(KEY.as_bytes(), "email-confirm-key");
+    let links = UrlSafeTimedSerializer::new(KEY.as_bytes(), "email-confirm-key");
+    let cookies = UrlSafeTimedSerializer::new(KEY.as_bytes(), "accounts-cookie");
     Arc::new(move |number| {
-        let token = signer.dumps(&address(number)).unwrap_or_default();
-        event("GET", &format!("/accounts/confirm/{token}"), None)
+        let token = links.dumps(&address(number)).unwrap_or_default();
+        let cookie = cookies.dumps(&sign_up_id(number)).unwrap_or_default();
+        event(
+            "GET",
+            &format!("/accounts/confirm/{token}"),
+            Some(&format!("__Host-accounts={cookie}")),
+            None,
+        )
     })
 }
 
@@ -134,7 +153,7 @@ pub fn forgeries() -> Event {
     let signer = UrlSafeTimedSerializer::new(b"another key of some bytes", "email-confirm-key");
     Arc::new(move |number| {
         let token = signer.dumps(&address(number)).unwrap_or_default();
-        event("GET", &format!("/accounts/confirm/{token}"), None)
+        event("GET", &format!("/accounts/confirm/{token}"), None, None)
     })
 }
 
@@ -144,17 +163,27 @@ pub fn sign_ups(prefix: String) -> Event {
     Arc::new(move |number| {
         let email = format!("{prefix}.{}", address(number)).replace('@', "%40");
         let form = format!("email={email}&password=correct+horse+battery");
-        event("POST", "/accounts/create", Some(&form))
+        event("POST", "/accounts/create", None, Some(&form))
+    })
+}
+
+/// A request for a reset link.
+#[must_use]
+pub fn resets() -> Event {
+    Arc::new(move |number| {
+        let form = format!("email={}", address(number).replace('@', "%40"));
+        event("POST", "/accounts/password", None, Some(&form))
     })
 }
 
 /// An event of an HTTP API, as API Gateway sends it.
-fn event(method: &str, path: &str, form: Option<&str>) -> String {
+fn event(method: &str, path: &str, cookie: Option<&str>, form: Option<&str>) -> String {
     json!({
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
         "rawQueryString": "",
+        "cookies": cookie.map(|cookie| [cookie]),
         "headers": {
             "accept": "text/html",
             "content-length": form.map_or(0, str::len).to_string(),

@@ -1,10 +1,11 @@
 //! The parts of AWS that the functions meet, on the loopback interface: a gateway that turns HTTP requests into
 //! events, the Lambda Runtime API that hands them to the real binaries, a `DynamoDB`-compatible store, an SES that
-//! catches mails and shows them in an inbox, and a Secrets Manager.
+//! catches mails and shows them in an inbox, a Secrets Manager; and a stand-in of a challenge's provider.
 //!
 //! The local run (`cargo run -p local`) and the end-to-end tests are built from the same parts.
 
 pub mod answer;
+pub mod challenge;
 pub mod dynamodb;
 pub mod event;
 pub mod gateway;

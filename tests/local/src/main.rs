@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use local::challenge::Provider;
 use local::dynamodb::{Store, USERS_TABLE};
 use local::lambda::{self, Function};
 use local::ses::Ses;
@@ -115,7 +116,13 @@ async fn start_functions(
 ) -> Result<Vec<Function>, Error> {
     println!("Building the functions; the first time this takes some minutes.");
     let mut programs = cargo::build(&FUNCTIONS, options.release).await?;
-    let settings = settings::settings(base_url, store.address(), inbox.address());
+    let challenge = if settings::wants_challenge() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Some(Provider::start(listener)?.address())
+    } else {
+        None
+    };
+    let settings = settings::settings(base_url, store.address(), inbox.address(), challenge);
 
     let mut functions = Vec::new();
     for name in FUNCTIONS {

@@ -21,7 +21,7 @@ Options:
   -h, --help                prints this
 
 Environment variables of the functions that are set when this starts, such as APP_NAME or CONFIRM_ON, are handed to
-them in place of the defaults for local use.";
+them in place of the defaults for local use. CHALLENGE=turnstile (or hcaptcha) shows a stand-in of the provider.";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]

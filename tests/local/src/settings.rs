@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 
+use local::challenge;
 use local::dynamodb::{LIMITS_TABLE, USERS_TABLE};
 
 /// Signs links on this machine only; it stands in the repository for all to read.
@@ -39,11 +40,19 @@ const FROM_CALLER: [&str; 26] = [
     "TRUSTED_PROXIES",
 ];
 
+/// Whether a challenge is asked for that is not one of the caller's own with the provider.
+pub fn wants_challenge() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_none = std::env::var_os("CHALLENGE").is_some_and(|value| value == "none");
+    is_set("CHALLENGE") && !is_none && !is_set("CHALLENGE_SITE_KEY")
+}
+
 /// The settings of functions that are reached at `base_url` and use these services.
 pub fn settings(
     base_url: &str,
     dynamodb: SocketAddr,
     ses: SocketAddr,
+    challenge: Option<SocketAddr>,
 ) -> BTreeMap<&'static str, OsString> {
     let mut settings: BTreeMap<_, _> = [
         ("APP_NAME", "My App".to_owned()),
@@ -57,6 +66,16 @@ pub fn settings(
     ]
     .map(|(name, value)| (name, OsString::from(value)))
     .into();
+    if let Some(provider) = challenge {
+        settings.extend([
+            (
+                "CHALLENGE_ENDPOINT_URL",
+                format!("http://{provider}").into(),
+            ),
+            ("CHALLENGE_SECRET", challenge::SECRET.into()),
+            ("CHALLENGE_SITE_KEY", challenge::SITE_KEY.into()),
+        ]);
+    }
     for name in FROM_CALLER {
         if let Some(value) = std::env::var_os(name) {
             settings.insert(name, value);

@@ -289,7 +289,7 @@ fn is_random(key: &str) -> bool {
     let is_repeated = characters.all(|character| Some(character) == first);
     let key_in_lower_case = key.to_ascii_lowercase();
     let mut words = key_in_lower_case
-        .split(|character: char| !character.is_ascii_alphanumeric())
+        .split(|character: char| character.is_ascii() && !character.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty());
     let is_placeholder = words.all(|word| PLACEHOLDERS.contains(&word));
     key.len() >= MIN_KEY && !is_repeated && !is_placeholder
@@ -316,6 +316,7 @@ mod tests {
             "0123456789abcdef",
             "correct horse battery staple",
             "a secret key for ada",
+            "\u{43a}\u{43b}\u{44e}\u{447}-\u{43a}\u{43b}\u{44e}\u{447}",
         ] {
             assert!(is_random(key), "{key:?}");
         }

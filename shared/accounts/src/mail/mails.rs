@@ -186,7 +186,8 @@ impl Writer<'_> {
     }
 
     fn way_to_a_new_password(self, text: &str) -> String {
-        format!("{text} {}", self.site.url("/accounts/password"))
+        // On a line of its own, so that the text part is read well from right to left too, and copied without what is around.
+        format!("{text}\n{}", self.site.url("/accounts/password"))
     }
 
     fn write(self, letter: Letter) -> Mail {

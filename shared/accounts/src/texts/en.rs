@@ -4,6 +4,8 @@ use crate::texts::plural::{Forms, one_other};
 use crate::texts::Texts;
 
 pub const TEXTS: Texts = Texts {
+    rtl: false,
+    date: "{day} {month} {year}, {time} UTC",
     months: [
         "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
     ],
@@ -12,7 +14,6 @@ pub const TEXTS: Texts = Texts {
     hours: Forms::one_other("{n} hour", "{n} hours"),
     minutes: Forms::one_other("{n} minute", "{n} minutes"),
     seconds: Forms::one_other("{n} second", "{n} seconds"),
-    date: "{day} {month} {year}, {time} UTC",
     questions: "Questions? Comments?",
     email_label: "E-mail",
     password_label: "Password",
@@ -127,7 +128,8 @@ pub const TEXTS: Texts = Texts {
     confirm_when: "The sign-up for {email} was made on {when}. If it was not you, nothing needs to be done: without the link the \
                    address is not confirmed.",
     account_exists_subject: "You already have an account at {app}",
-    account_exists_text: "Somebody, perhaps you, signed up with {email} on {when}. You already have an account, so nothing has changed.",
+    account_exists_text: "Somebody, perhaps you, signed up with {email} on {when}. You already have an account, so nothing has changed. \
+                          You can sign in:",
     account_exists_forgot: "Forgot your password? Choose a new one:",
     confirm_change_subject: "Confirm your new address for {app}",
     confirm_change_text: "The account {account} asked on {when} for the address {email}. If it is your account, please confirm that \
@@ -141,7 +143,7 @@ pub const TEXTS: Texts = Texts {
     changed_subject: "The address of your account at {app} has changed",
     changed_text: "On {when} the address of your account {email} was changed. From now on you sign in with the new one, and our mails \
                    go there.",
-    changed_not_you: "If it was not you, write to us at once, from this address: {support}",
+    changed_not_you: "If it was not you, write to {support} at once, and from this address, so that we see whose account it is.",
     address_taken_subject: "Somebody tried to use your address at {app}",
     address_taken_text: "On {when} somebody tried to use {email} for another account. You have an account with it, so nothing has \
                          changed.",

@@ -1,11 +1,17 @@
 //! The list of all texts, and how placeholders in them are filled.
 
+use std::borrow::Cow;
+
 use crate::texts::plural::{Forms, Plural};
 
 macro_rules! texts {
     ($($name:ident $({ $($placeholder:ident),+ })?;)+) => {
         /// The texts of one language. A name in braces stands for what is filled in.
         pub struct Texts {
+            /// Whether the language is written from right to left.
+            pub rtl: bool,
+            /// Puts a time together.
+            pub date: &'static str,
             /// January to December, as they stand in `date`.
             pub months: [&'static str; 12],
             /// Which plural form a number takes.
@@ -20,12 +26,16 @@ macro_rules! texts {
         impl Texts {
             $($(
                 pub fn $name(&self, $($placeholder: &str),+) -> String {
-                    fill(self.$name, &[$((stringify!($placeholder), $placeholder)),+])
+                    fill(self.$name, &[$((stringify!($placeholder), &*self.isolated($placeholder))),+])
                 }
             )?)+
 
             /// Ends the build if a placeholder is missing or unknown.
             pub(super) const fn check(&self) {
+                assert!(
+                    has_placeholders(self.date, &["day", "month", "year", "time"]),
+                    "the placeholders of a text are not as they should be: date",
+                );
                 $(
                     let placeholders: &[&str] = &[$($(stringify!($placeholder)),+)?];
                     assert!(
@@ -40,7 +50,6 @@ macro_rules! texts {
 
 texts! {
     // Words that several pages or mails have.
-    date { day, month, year, time };
     questions;
     email_label;
     password_label;
@@ -175,6 +184,31 @@ texts! {
     password_changed_subject { app };
     password_changed_text { email, when };
     password_changed_not_you;
+}
+
+impl Texts {
+    /// A value for a sentence of this language. From right to left, addresses and names keep their own direction and do not
+    /// disturb the words around them: the value stands between FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE (Unicode's
+    /// Bidirectional Algorithm, 2.4.2), which text parts of mails understand as well as pages. Not for what is copied, such as
+    /// links.
+    pub fn isolated<'a>(&self, value: &'a str) -> Cow<'a, str> {
+        if self.rtl {
+            format!("\u{2068}{value}\u{2069}").into()
+        } else {
+            value.into()
+        }
+    }
+
+    /// A date and a time, of this language's own parts.
+    pub fn date(&self, day: &str, month: &str, year: &str, time: &str) -> String {
+        let parts = [
+            ("day", day),
+            ("month", month),
+            ("year", year),
+            ("time", time),
+        ];
+        fill(self.date, &parts)
+    }
 }
 
 fn fill(text: &str, values: &[(&str, &str)]) -> String {

@@ -9,7 +9,7 @@ use crate::table::{TRUE, Written, number, read_text, text};
 use crate::texts::Language;
 use crate::unavailable::Unavailable;
 use crate::users::user::User;
-use crate::users::{NOT_CONFIRMED, NOT_EXPIRED, NOT_RESERVED, NOT_YOUNGER_THAN_LINK, Users, time};
+use crate::users::{NOT_CONFIRMED, NOT_EXPIRED, NOT_YOUNGER_THAN_LINK, RESERVED, Users, time};
 
 /// What shows, beside the link, that the password is the mailbox's reader's.
 #[derive(Clone, Copy)]
@@ -74,8 +74,7 @@ impl Users {
                 .only_if("password_hash = :password")
                 .value(":password", text(hash)),
             Proof::NewPassword(hash) => update
-                .only_if("attribute_exists(email)")
-                .only_if(NOT_RESERVED)
+                .only_if(format!("attribute_exists(email) AND NOT ({RESERVED})"))
                 .set("password_hash", text(hash.as_str()))
                 .set("password_changed_at", time(now)),
         };

@@ -8,7 +8,7 @@ use crate::table::{TRUE, Written, number, read_text, text};
 use crate::texts::Language;
 use crate::unavailable::Unavailable;
 use crate::users::user::User;
-use crate::users::{NOT_CONFIRMED, NOT_EXPIRED, NOT_RESERVED, NOT_YOUNGER_THAN_LINK, Users, time};
+use crate::users::{NOT_CONFIRMED, NOT_EXPIRED, NOT_YOUNGER_THAN_LINK, RESERVED, Users, time};
 
 /// What setting a password came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +47,7 @@ impl Users {
             .set("password_hash", text(password.as_str()))
             .set("password_changed_at", time(now.max(date_signed)))
             .remove(&["email_change", "expires_at", "contested", "sign_up"])
-            .only_if("attribute_exists(email)")
-            .only_if(NOT_RESERVED)
+            .only_if(format!("attribute_exists(email) AND NOT ({RESERVED})"))
             .only_if(NOT_YOUNGER_THAN_LINK)
             // An account that has moved here is younger than the links of whoever waited here before.
             .only_if("attribute_not_exists(email_changed) OR confirmed_at <= :created_before")

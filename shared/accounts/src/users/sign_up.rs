@@ -10,11 +10,7 @@ use crate::table::{Item, TRUE, Written, number, read_text, text};
 use crate::texts::Language;
 use crate::unavailable::Unavailable;
 use crate::users::user::User;
-use crate::users::{NOT_CONFIRMED, NOT_EXPIRED, Users, item, time};
-
-/// A row of the first version that only remembers mails.
-const RESERVED: &str = "attribute_exists(mail_claim) AND attribute_not_exists(user_id) AND \
-                        attribute_not_exists(password_hash)";
+use crate::users::{NOT_CONFIRMED, NOT_EXPIRED, RESERVED, Users, item, time};
 
 /// Somebody who signs up.
 pub struct NewUser<'a> {

@@ -13,6 +13,7 @@ use crate::outcome::Outcome;
 use crate::site::Site;
 use crate::unavailable::Unavailable;
 use crate::web::pages::{self, Content};
+use crate::web::policy::Policies;
 use crate::web::problem::{FieldError, Problem, Refusal};
 use crate::web::request::Request;
 
@@ -23,6 +24,8 @@ pub struct Answer {
     /// The value of `Set-Cookie`.
     cookie: Option<String>,
     body: String,
+    /// Whether it is a page whose form has the challenge.
+    has_challenge: bool,
     /// What the request came to.
     pub outcome: Outcome,
 }
@@ -66,6 +69,7 @@ impl Answer {
             headers: Vec::new(),
             cookie: None,
             body: String::new(),
+            has_challenge: false,
             outcome,
         }
     }
@@ -82,10 +86,18 @@ impl Answer {
         self
     }
 
-    fn html(status: StatusCode, html: String, outcome: Outcome) -> Self {
+    fn html(
+        status: StatusCode,
+        request: &Request,
+        site: &Site,
+        content: Content<'_>,
+        errors: &[FieldError],
+        outcome: Outcome,
+    ) -> Self {
         let mut answer =
             Self::new(status, outcome).with(header::CONTENT_TYPE, "text/html; charset=utf-8");
-        answer.body = html;
+        answer.has_challenge = content.has_challenge();
+        answer.body = pages::render(site, request.language, content, errors);
         answer
     }
 
@@ -103,8 +115,7 @@ impl Answer {
 
     /// A page.
     pub fn page(request: &Request, site: &Site, content: Content<'_>, outcome: Outcome) -> Self {
-        let html = pages::render(site, request.language, content, &[]);
-        Self::html(StatusCode::OK, html, outcome)
+        Self::html(StatusCode::OK, request, site, content, &[], outcome)
     }
 
     /// A page for browsers, or `message` for a client of the JSON API.
@@ -179,8 +190,8 @@ impl Answer {
             Problem::ExpiredLink => Content::Expired,
             problem => Content::Problem(problem),
         };
-        let html = pages::render(site, request.language, content, &[]);
-        Self::html(problem.status(), html, Outcome::Refused(problem.reason()))
+        let outcome = Outcome::Refused(problem.reason());
+        Self::html(problem.status(), request, site, content, &[], outcome)
     }
 
     /// A refusal as problem details (RFC 9457).
@@ -206,8 +217,7 @@ impl Answer {
     ) -> Self {
         let (status, outcome) = (StatusCode::UNPROCESSABLE_ENTITY, Outcome::Refused(reason));
         if !request.wants_json() {
-            let html = pages::render(site, request.language, content, errors);
-            return Self::html(status, html, outcome);
+            return Self::html(status, request, site, content, errors, outcome);
         }
         let texts = request.language.texts();
         let errors = errors.iter().map(|error| ErrorDetail {
@@ -241,7 +251,12 @@ impl Answer {
 
     /// The answer as it is sent: all have the same headers for security, those to an allowed origin have CORS headers, and the
     /// answer to a `HEAD` has no body.
-    pub fn into_sent(self, request: &Request, site: &Site, policy: &str) -> Sent {
+    pub fn into_sent(self, request: &Request, site: &Site, policies: &Policies) -> Sent {
+        let policy = if self.has_challenge {
+            &policies.with_challenge
+        } else {
+            &policies.plain
+        };
         let mut headers = HeaderMap::with_capacity(12);
         let mut set = |name: HeaderName, value: &str| {
             // Values are ours or from settings that were parsed as URLs: visible ASCII.

@@ -90,6 +90,17 @@ pub enum WhyChoose {
 }
 
 impl Content<'_> {
+    /// Whether it is a form that causes a mail, which has the challenge.
+    pub fn has_challenge(&self) -> bool {
+        matches!(
+            self,
+            Self::SignUp { .. }
+                | Self::Expired
+                | Self::ChangeEmail { .. }
+                | Self::AskForReset { .. }
+        )
+    }
+
     fn title(&self, texts: &Texts) -> &'static str {
         match self {
             Self::SignUp { .. } => texts.sign_up_title,

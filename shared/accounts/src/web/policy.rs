@@ -6,16 +6,39 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
+use crate::challenge::Widget;
 use crate::settings;
 use crate::site::Site;
 use crate::web::pages;
 
 /// What pages may load, and where their forms may lead.
-pub fn content_security_policy(site: &Site) -> String {
+pub struct Policies {
+    /// Of every page without a challenge, those that hold a live token among them.
+    pub plain: String,
+    /// Of a page whose form has the challenge.
+    pub with_challenge: String,
+}
+
+impl Policies {
+    pub fn of(site: &Site) -> Self {
+        Self {
+            plain: policy(site, None),
+            with_challenge: policy(site, site.widget.as_ref()),
+        }
+    }
+}
+
+fn policy(site: &Site, widget: Option<&Widget>) -> String {
     let style = STANDARD.encode(Sha256::digest(pages::style(site)));
-    let mut policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
-    );
+    let mut policy = format!("default-src 'none'; style-src 'sha256-{style}'");
+    if let Some(widget) = widget {
+        let sources = &widget.sources;
+        if widget.works_in_page {
+            let _ = write!(policy, " {sources}; connect-src {sources}");
+        }
+        let _ = write!(policy, "; script-src {sources}; frame-src {sources}");
+    }
+    policy.push_str("; base-uri 'none'; frame-ancestors 'none'; form-action 'self'");
     // Browsers apply `form-action` to the redirect that answers a form too.
     let mut listed = Vec::new();
     for url in [&site.index_url, &site.sign_in_url] {
@@ -27,13 +50,6 @@ pub fn content_security_policy(site: &Site) -> String {
     }
     if let Some(logo) = &site.logo_url {
         let _ = write!(policy, "; img-src {}", logo.origin().ascii_serialization());
-    }
-    if let Some(widget) = &site.widget {
-        let sources = &widget.sources;
-        let _ = write!(
-            policy,
-            "; script-src {sources}; frame-src {sources}; connect-src {sources}"
-        );
     }
     policy
 }

@@ -133,15 +133,18 @@ impl Request {
             .find(|ours| is_utf8 && essence.trim().eq_ignore_ascii_case(ours))
     }
 
-    /// The language of ours that the client likes best (RFC 9110, 12.5.4).
+    /// The language of ours that the client likes best (RFC 9110, 12.5.4); `None` if it likes none, or any (`*`) best.
     pub fn accepted_language(&self) -> Option<Language> {
         let mut accepted: Vec<_> = weighted(self.header(&ACCEPT_LANGUAGE)?)
             .filter(|(_, quality)| *quality > 0)
-            .filter_map(|(tag, quality)| Some((Language::from_tag(tag)?, quality)))
+            .filter_map(|(tag, quality)| match tag {
+                "*" => Some((None, quality)),
+                tag => Some((Some(Language::from_tag(tag)?), quality)),
+            })
             .collect();
         // Stable: of equals the first counts.
         accepted.sort_by_key(|(_, quality)| std::cmp::Reverse(*quality));
-        accepted.first().map(|(language, _)| *language)
+        accepted.first().and_then(|(language, _)| *language)
     }
 
     /// The whole chain of `X-Forwarded-For`.
@@ -198,6 +201,53 @@ mod tests {
             ..Request::default()
         }
         .wants_json()
+    }
+
+    fn language(accepted: &str) -> Option<Language> {
+        let value = HeaderValue::from_bytes(accepted.as_bytes()).unwrap();
+        let headers = HeaderMap::from_iter([(ACCEPT_LANGUAGE, value)]);
+        Request {
+            headers,
+            ..Request::default()
+        }
+        .accepted_language()
+    }
+
+    #[test]
+    fn the_language_that_is_liked_best_is_chosen() {
+        for (accepted, expected) in [
+            ("de", Language::De),
+            ("de-AT,de;q=0.9,en;q=0.8", Language::De),
+            ("en;q=0.3, fr ;q=0.8 ,de;q=0.5", Language::Fr),
+            ("de;q=0, fr;q=0.1", Language::Fr),
+            ("tlh, sv;q=0.1", Language::Sv),
+            ("zh-CN,zh;q=0.9", Language::ZhHans),
+            ("zh-TW,en;q=0.8", Language::En),
+            ("pt-PT", Language::PtBr),
+            ("es, *;q=0.5", Language::Es),
+            ("ar-EG", Language::Ar),
+            ("uk-UA;q=1.000", Language::Uk),
+            ("xx;q=9, ja;q=1", Language::Ja),
+            ("it;q=0.001", Language::It),
+            (",,;q=1,nl", Language::Nl),
+        ] {
+            assert_eq!(language(accepted), Some(expected), "{accepted}");
+        }
+        for accepted in [
+            "",
+            "*",
+            "*, de;q=0.5",
+            "tlh",
+            "de;q=0",
+            "de;q=x",
+            "de;q=NaN",
+            "de;q=-1",
+            ";",
+            "d\u{e9}",
+            "zh-Hant",
+        ] {
+            assert_eq!(language(accepted), None, "{accepted}");
+        }
     }
 
     #[test]
