@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes a release: tests/release/release.py FOLDER [--check] [--architecture arm64] [--function create-account]
+"""Makes a release: tests/release/run FOLDER [--check] [--tag v1.2.3] [--architecture arm64] [--function create-account]
 
-FOLDER gets, for each architecture, a folder that `sam deploy` takes as it is (the template, four packages, the SBOM, the licences, what changed), the same
-as one zip file, and SHA256SUMS over everything. It needs rustup, git and the programs of tests/requirements.txt.
+FOLDER gets, for each architecture, a folder that `sam deploy` takes as it is (the template, four packages, the list and the licences of what is linked, what changed), the same
+as one zip file, and SHA256SUMS over everything. It needs rustup, git and the programs of tests/requirements.txt, which `run` beside this file installs.
 
 The same commit gives the same bytes, wherever and whenever it is built. `--check` builds a second time, from a copy of the sources in another folder, with
 another home of cargo, and compares.
@@ -31,6 +31,17 @@ TOOLCHAIN = "1.95.0"
 FUNCTIONS = ("create-account", "confirm-email", "change-email", "reset-password")
 # Target of rustc, and the oldest processor that Lambda may give: what `cargo lambda build` would choose as well.
 TARGETS = {"arm64": ("aarch64-unknown-linux-gnu", "neoverse-n1"), "x86_64": ("x86_64-unknown-linux-gnu", "haswell")}
+README = """\
+# Accounts {version}, {architecture}
+
+You need an AWS account with a verified sender in SES, and SAM. In this folder:
+
+```sh
+sam deploy --parameter-overrides MailFrom=no-reply@myapp.com
+```
+
+The settings are the parameters of template.yaml. What changed since the version before, and what to check in an upgrade: CHANGES.md.
+"""
 # The earliest time that a zip file can hold.
 TIME = (1980, 1, 1, 0, 0, 0)
 SAMCONFIG = """\
@@ -49,11 +60,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, help="a new folder, for the release")
     parser.add_argument("--check", action="store_true", help="build twice and compare")
+    parser.add_argument("--tag", help="refuse unless the version is this tag's")
     parser.add_argument("--architecture", action="append", choices=TARGETS, help="only this one")
     parser.add_argument("--function", action="append", choices=FUNCTIONS, help="only this one: its package, and no release")
     given = parser.parse_args()
     architectures = given.architecture or list(TARGETS)
     functions = given.function or FUNCTIONS
+    if given.tag not in (None, f"v{version()}"):
+        sys.exit(f"the tag is {given.tag}, and the version {version()}")
     given.folder.mkdir(parents=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release-build"
 
@@ -203,16 +217,16 @@ def changes(text: str | None = None, of: str | None = None) -> str:
 def release(folder: Path, architecture: str, programs: dict[str, bytes]) -> Path:
     """The folder of one architecture, and the same as a zip file beside it."""
     crates = linked(ROOT, FUNCTIONS, TARGETS[architecture][0])
-    rust = made_with(architecture)
     time = output("git", "show", "--no-patch", "--format=%cI", "HEAD")
     files = {f"{name}.zip": package(program) for name, program in programs.items()}
     texts = {
         "template.yaml": packaged_template((ROOT / "template.yaml").read_text(), architecture),
         "samconfig.toml": SAMCONFIG,
+        "README.md": README.format(version=version(), architecture=architecture),
         "CHANGES.md": changes(),
         "LICENCES.txt": licence_texts(ROOT, crates),
         "sbom.cdx.json": sbom(ROOT, crates, version(), time, TOOLCHAIN),
-        "made-with.json": json.dumps(rust, indent=2) + "\n",
+        "made-with.json": json.dumps(made_with(architecture), indent=2) + "\n",
     }
     files |= {name: text.encode() for name, text in texts.items()}
     unpacked = folder / f"accounts-{version()}-{architecture}"
