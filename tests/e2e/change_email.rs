@@ -202,12 +202,13 @@ async fn the_move_is_one_read_one_notice_and_one_transaction() {
 
     assert_eq!(
         world.all_calls(),
-        // The updates claim the notice and remember that it went out.
+        // The updates claim the notice, remember that it went out, and note the network for the new address.
         [
             "BatchGetItem",
             "UpdateItem",
             "UpdateItem",
             "TransactWriteItems",
+            "UpdateItem",
             "SendEmail"
         ]
     );

@@ -13,6 +13,7 @@
     reason = "a test reads as one story, and a table of cases as one table"
 )]
 
+mod accessibility;
 mod any_event;
 mod attacks;
 mod browser;
@@ -29,6 +30,7 @@ mod first_version;
 mod flask;
 mod fresh_link;
 mod keys;
+mod languages;
 mod life;
 mod limits;
 mod logs;

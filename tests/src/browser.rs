@@ -21,6 +21,11 @@ pub struct Browser {
 impl Browser {
     /// Starts `chromedriver` from the `PATH` on a free port, and a browser.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a browser with further options.
+    pub async fn start_with(options: &[&str]) -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -32,22 +37,27 @@ impl Browser {
             });
         let port = port(&mut driver).await;
         let profile = std::env::temp_dir().join(format!("browser-{}-{port}", std::process::id()));
+        let profile_option = format!("--user-data-dir={}", profile.display());
+        let mut arguments = vec![
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            // The browser ends when this pipe does, and so with the driver, however that ends.
+            "--remote-debugging-pipe",
+            &profile_option,
+        ];
+        arguments.extend(options);
         let capabilities = json!({
             "browserName": "chrome",
-            "goog:chromeOptions": { "args": [
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--disable-dev-shm-usage",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                // The browser ends when this pipe does, and so with the driver, however that ends.
-                "--remote-debugging-pipe",
-                format!("--user-data-dir={}", profile.display()),
-            ] },
+            "goog:chromeOptions": { "args": arguments },
+            // Long scripts look at many pages.
+            "timeouts": { "script": 600_000 },
         });
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities.as_object().cloned().unwrap())

@@ -98,8 +98,8 @@ async fn change(
         if pending.account.has_complained() {
             return Err(Problem::Complaint.into());
         }
-        // Judged when it was asked for, but rows grow.
-        if pending.account.attributes > MAX_ATTRIBUTES {
+        // Judged when it was asked for, but rows grow. The request itself is one more attribute.
+        if pending.account.attributes > MAX_ATTRIBUTES + 1 {
             return Err(Problem::SupersededChange.into());
         }
         let notice = || service.writer(pending.account.locale).changed(link.old);

@@ -117,7 +117,7 @@ fn challenge(site: &Site, language: Language) -> Page {
         site_key: String::new(),
         script_url: "data:text/javascript,".to_owned(),
         sources: String::new(),
-        works_in_page: false,
+        works_in_page: true,
     });
     let errors = [error("challenge", Cause::Challenge)];
     Page {

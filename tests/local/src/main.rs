@@ -6,6 +6,7 @@ mod settings;
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use local::ses::Ses;
 use local::{Error, gateway};
 use options::{HELP, Options};
 use tokio::net::TcpListener;
+use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
 const FUNCTIONS: [&str; 4] = [
@@ -58,8 +60,23 @@ async fn interrupted() {
     }
 }
 
+/// Writes all pages and mails in all languages.
+async fn write_gallery(options: &Options, folder: &Path) -> Result<(), Error> {
+    let programs = cargo::build(&["gallery"], options.release).await?;
+    let program = programs.get("gallery").ok_or("cargo built no gallery")?;
+    let written = Command::new(program).arg(folder).status().await?;
+    if !written.success() {
+        return Err("the gallery could not be written".into());
+    }
+    println!("Open {}", folder.join("index.html").display());
+    Ok(())
+}
+
 /// Starts everything and waits for ever.
 async fn run(options: &Options) -> Result<(), Error> {
+    if let Some(folder) = &options.gallery {
+        return write_gallery(options, folder).await;
+    }
     // The ports first: one that is taken should be heard of before minutes of building.
     let app = if options.services_only {
         None

@@ -17,6 +17,7 @@ Options:
       --data DIR            keeps users and mails in this folder; without it, in memory
       --processes N         how many requests a function handles side by side [default: 4]
       --services-only       starts the store and the inbox, but no function: for `cargo lambda watch`
+      --gallery DIR         writes all pages and mails in all languages into this folder, and ends
       --release             builds the functions with optimisations
   -h, --help                prints this
 
@@ -38,6 +39,8 @@ pub struct Options {
     pub processes: usize,
     /// Whether the functions run elsewhere.
     pub services_only: bool,
+    /// Where to write the gallery of pages and mails.
+    pub gallery: Option<PathBuf>,
     /// Whether the functions are built with optimisations.
     pub release: bool,
     /// Whether only the help is asked for.
@@ -58,6 +61,7 @@ impl Options {
             data: None,
             processes: 4,
             services_only: false,
+            gallery: None,
             release: false,
             help: false,
         };
@@ -69,6 +73,7 @@ impl Options {
                 Long("data") => options.data = Some(arguments.value()?.into()),
                 Long("processes") => options.processes = arguments.value()?.parse_with(positive)?,
                 Long("services-only") => options.services_only = true,
+                Long("gallery") => options.gallery = Some(arguments.value()?.into()),
                 Long("release") => options.release = true,
                 Short('h') | Long("help") => options.help = true,
                 _ => return Err(argument.unexpected()),

@@ -1,0 +1,127 @@
+//! All pages and mails in all languages, as browsers, screen readers and validators meet them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tests::{Browser, Gallery};
+
+/// Shows a language's documents one after the other, on a phone and on a desktop, and lets axe look at each.
+const LOOK: &str = r#"
+const [axe, documents, direction, done] = arguments;
+(async () => {
+    const found = [];
+    for (const [name, html] of documents) {
+        const frame = document.createElement("iframe");
+        frame.title = name;
+        frame.srcdoc = html;
+        frame.style = "border: 0; height: 900px; width: 360px";
+        await new Promise((loaded) => { frame.onload = loaded; document.body.replaceChildren(frame); });
+        const inside = frame.contentWindow;
+        inside.eval(axe);
+        for (const width of [360, 1280]) {
+            frame.style.width = `${width}px`;
+            const page = inside.document.documentElement;
+            if (page.dir !== direction) found.push(`${name}: dir is ${page.dir}`);
+            if (page.scrollWidth > width) found.push(`${name}: ${page.scrollWidth} px wide at ${width}`);
+            const result = await inside.axe.run(inside.document, { resultTypes: ["violations"], elementRef: false });
+            for (const violation of result.violations) {
+                for (const node of violation.nodes) {
+                    found.push(`${name} at ${width}: ${violation.id}: ${node.html}: ${node.failureSummary}`);
+                }
+            }
+            if (result.passes.length < 5) found.push(`${name}: axe saw nothing`);
+        }
+    }
+    return found;
+})().then(done, (error) => done([String(error)]));
+"#;
+
+/// Where `tests/run` installs what the tests need from npm.
+fn node_modules() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let built = test.ancestors().find(|folder| folder.ends_with("debug"));
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || built.and_then(Path::parent).unwrap().to_owned(),
+        PathBuf::from,
+    );
+    let folder = target.join("test-tools/npm/node_modules");
+    assert!(
+        folder.is_dir(),
+        "{} is missing: tests/run installs it (npm ci)",
+        folder.display()
+    );
+    folder
+}
+
+async fn look_at_everything(dark: bool, settings: &[(&str, &str)]) {
+    let axe = std::fs::read_to_string(node_modules().join("axe-core/axe.min.js")).unwrap();
+    let gallery = Gallery::write_with(settings);
+    let browser = Browser::start_with(if dark {
+        &["--blink-settings=preferredColorScheme=0"]
+    } else {
+        &["--blink-settings=preferredColorScheme=1"]
+    })
+    .await;
+    let start = format!("file://{}/index.html", gallery.folder().display());
+    browser.goto(&start).await.unwrap();
+    let scheme = "return matchMedia('(prefers-color-scheme: dark)').matches";
+    assert_eq!(
+        browser.execute(scheme, Vec::new()).await.unwrap(),
+        Value::Bool(dark)
+    );
+
+    let languages = gallery.languages();
+    assert_eq!(languages.len(), 16);
+    for language in languages {
+        let documents = gallery.documents(&language);
+        assert!(documents.len() > 40, "{language}");
+        let direction = if language == "ar" { "rtl" } else { "ltr" };
+        let arguments = vec![json!(axe), json!(documents), json!(direction)];
+        let found = browser.execute_async(LOOK, arguments).await.unwrap();
+        assert_eq!(found, json!([]), "{language}");
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn axe_finds_nothing_in_any_language_by_light() {
+    look_at_everything(false, &[]).await;
+}
+
+#[tokio::test]
+async fn axe_finds_nothing_in_any_language_in_the_dark() {
+    look_at_everything(true, &[]).await;
+}
+
+/// Black, the hardest colour in the dark, and the lightest grey that is accepted, the hardest by light.
+#[tokio::test]
+async fn axe_finds_nothing_with_the_hardest_accent_colours() {
+    look_at_everything(true, &[("ACCENT_COLOR", "#000000")]).await;
+    look_at_everything(false, &[("ACCENT_COLOR", "#767676")]).await;
+}
+
+#[test]
+fn the_html_of_every_page_and_mail_is_valid() {
+    let gallery = Gallery::write();
+    for language in gallery.languages() {
+        for (name, html) in gallery.documents(&language) {
+            // SES removes its own attribute before it sends a mail.
+            let html = html.replace(" ses:no-track", "");
+            let path = gallery.folder().join(&language).join(name);
+            std::fs::write(path.with_extension("html"), html).unwrap();
+        }
+    }
+
+    let checked = Command::new("java")
+        .arg("-jar")
+        .arg(node_modules().join("vnu-jar/build/dist/vnu.jar"))
+        .args(["--skip-non-html", "--verbose"])
+        .arg(gallery.folder())
+        .output()
+        .expect("java is needed (Debian: apt-get install default-jre-headless)");
+
+    let messages = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success(), "{messages}");
+    assert!(messages.contains("page-sign-up.html"), "{messages}");
+}
