@@ -206,7 +206,29 @@ def version_before(unpacked: Path, folder: Path) -> tuple[Path, dict[str, str]]:
     return previous, {}
 
 
-# ---- Workflows and other roads
+# ---- Other roads, as OPERATIONS.md has them
+
+
+def test_a_template_that_nests_the_release_is_packaged_with_it(aws, unpacked, tmp_path):
+    said = (ROOT / "functions/OPERATIONS.md").read_text()
+    (nested,) = re.findall(r"^  ```yaml\n(  Accounts:\n.*?)^  #", said, re.MULTILINE | re.DOTALL)
+    nested = re.sub(r"Location: \S+", f"Location: {unpacked}/template.yaml", nested)
+    outputs = "Outputs: { Table: { Value: !GetAtt Accounts.Outputs.UsersTableArn } }"
+    parent, packaged = tmp_path / "parent.yaml", tmp_path / "packaged.yaml"
+    parent.write_text(f"Transform: AWS::Serverless-2016-10-31\nResources:\n{nested}{outputs}\n")
+    aws.run("cfn-lint", str(parent))
+    aws.client("s3").create_bucket(Bucket="nested")
+
+    aws.run("sam", "package", "--template-file", str(parent), "--s3-bucket", "nested", "--output-template-file", str(packaged))
+
+    location = re.search(r"Location: .*/nested/(\S+)", packaged.read_text())[1]
+    uploaded = aws.client("s3").get_object(Bucket="nested", Key=location)["Body"].read().decode()
+    assert len(re.findall(r"CodeUri: s3://nested/", uploaded)) == len(PROGRAMS)
+    # Why Terraform has to take it from a bucket.
+    assert len(uploaded) > 51_200
+
+
+# ---- Workflows
 
 
 @pytest.fixture(scope="session")
