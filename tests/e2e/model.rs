@@ -273,8 +273,7 @@ fn arrive(life: &mut Life) -> u16 {
         state: State::Confirmed,
         password: Some(0),
         browser: None,
-        // Links of before the move are not for the account that has come.
-        aged: false,
+        aged: true,
         decorated: false,
         fresh: false,
         reset: false,
@@ -590,16 +589,14 @@ impl Subject {
         let cookie = cookies
             .iter()
             .find(|cookie| row["sign_up"] == *cookie.sign_up);
-        let created_at = row["created_at"].as_str();
-        let created_at = created_at.map(|time| time.parse::<jiff::Timestamp>().unwrap());
-        // An account that has moved here is not older here than its move.
-        let moved_at = row["email_changed"]["requested_at"].as_i64();
-        let since = moved_at.max(created_at.map(jiff::Timestamp::as_second));
+        let created_at = row["created_at"]
+            .as_str()
+            .map(|time| time.parse::<jiff::Timestamp>());
         User {
             state,
             password,
             browser: cookie.map(|cookie| cookie.browser),
-            aged: since.is_none_or(|since| since < now() - AGED),
+            aged: created_at.is_none_or(|time| time.unwrap().as_second() < now() - AGED),
             decorated: row.get("theme").is_some(),
             fresh: false,
             reset: false,
