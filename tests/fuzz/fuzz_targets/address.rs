@@ -6,7 +6,7 @@
 
 #![no_main]
 
-use accounts::email_address::EmailAddress;
+use addresses::EmailAddress;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

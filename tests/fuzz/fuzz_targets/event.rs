@@ -1,142 +1,114 @@
-//! Whole events through the functions, before services that answer as the input says. In this crate's folder:
+//! Whole events through the functions, beside the store and the mail catcher of the local run. In this crate's folder:
 //!
 //! ```console
 //! cargo +nightly fuzz run event corpus/event seeds/event
 //! ```
 //!
-//! The first byte chooses the function and how the rest is read, the next five what the services answer. The rest is the
-//! event itself, or the parts of a request, each ended by a NUL byte: method, path, stage, body, and names and values of
-//! headers.
+//! The first byte chooses the function and how the rest is read, the next two what the rows of [`ADA`] and [`NEW`] are, and the
+//! fourth how often the event is sent. The rest is the event itself, or the parts of a request, each ended by a NUL byte:
+//! method, path, stage, body, and names and values of headers.
 
 #![no_main]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use accounts::lambda::{Exchange, Function, answer_event};
-use change_email::ChangeEmail;
-use confirm_email::ConfirmEmail;
-use create_account::CreateAccount;
+use accounts::lambda::{Exchange, answer_event};
+use accounts::links::keys::Use;
+use accounts::links::signers::{CHANGE_SALT, COOKIE_SALT, RESET_SALT, SIGN_UP_SALT};
+use accounts::service::Service;
+use accounts::settings::Environment;
+use confirm_email::ConfirmOn;
 use libfuzzer_sys::fuzz_target;
+use local::dynamodb::{LIMITS_TABLE, Store, USERS_TABLE};
+use local::ses::Ses;
 use serde_json::{Map, Value, json};
 use signing::UrlSafeTimedSerializer;
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
 const KEY: &str = "a key for fuzzing, and nothing else";
 
-/// What the services still have to answer, as indices of [`ANSWERS`]; nothing stands for the first.
-static SCRIPT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+/// Whose address the links name.
+const ADA: &str = "a@b.cd";
 
-static ANSWERS: LazyLock<Vec<(u16, String)>> = LazyLock::new(|| {
-    let rows = [
+/// What Ada's address is to become.
+const NEW: &str = "c@d.ef";
+
+/// The sign-up and the change of address that the browser with a genuine cookie asked for.
+const ID: &str = "3f1c";
+
+/// What is in a row beside `email`; an empty one is no row.
+static ROWS: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    // Of "correct horse battery", as cheap as can be.
+    let hash = json!({ "S": "$argon2id$v=19$m=8,t=1,p=1$tjDwc7HjthJ1PwoMl/z2Ow$Y1wJ3bYILeuFNq+/zqFLUqHzGsIlj3oy0Stp6AZW9U0" });
+    let yes = json!({ "BOOL": true });
+    let change = json!({ "M": { "id": { "S": ID }, "new_email": { "S": NEW }, "requested_at": { "N": "1700000000" }, "password_hash": hash } });
+    vec![
         json!({}),
-        json!({ "email": { "S": "a@b.cd" }, "password_hash": { "S": "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAA" } }),
-        json!({ "email_confirmed": { "BOOL": true }, "password_hash": { "S": "" }, "mailed_at": { "N": "99999999999" } }),
-        json!({ "email_confirmed": { "BOOL": false }, "contested": { "BOOL": true }, "password_hash": { "S": "x" }, "expires_at": { "N": "99999999999" } }),
-        json!({ "password_hash": { "S": "x" }, "expires_at": { "N": "1" } }),
-        json!({ "email_confirmed": { "S": "yes" }, "password_hash": { "N": "1" }, "mailed_at": { "S": "x" }, "recent_mails": { "M": {} } }),
-        json!({ "mailed_at": { "N": "-1.5" }, "expires_at": { "N": "1e40" }, "recent_mails": { "L": [{ "N": "0.5" }, { "NULL": true }] } }),
-        json!({ "email_confirmed": { "BOOL": true }, "password_hash": { "S": "x" }, "email_change": { "M": { "new_email": { "S": "c@d.ef" }, "requested_at": { "N": "1" }, "password_hash": { "S": "x" } } } }),
-        json!({ "email_confirmed": { "BOOL": true }, "email_change": { "S": "x" }, "email_changed": { "M": {} }, "password_tries": { "M": {} } }),
-        json!({ "email_confirmed": { "BOOL": true }, "password_hash": { "S": "x" }, "password_tries": { "S": "x" } }),
-    ];
-    let mut answers = Vec::new();
-    for row in rows {
-        let found = json!({ "MessageId": "id", "Item": row, "Responses": { "users": [row] } });
-        let refused = json!({ "__type": "ConditionalCheckFailedException", "Item": row });
-        let cancelled = json!({
-            "__type": "TransactionCanceledException",
-            "CancellationReasons": [{ "Code": "ConditionalCheckFailed", "Item": row }, { "Code": "None" }],
-        });
-        answers.push((200, found.to_string()));
-        answers.push((400, refused.to_string()));
-        answers.push((400, cancelled.to_string()));
-    }
-    answers.push((400, json!({ "__type": "ValidationException" }).to_string()));
-    answers.push((400, "no JSON".to_owned()));
-    answers.push((200, "[]".to_owned()));
-    answers
+        json!({ "password_hash": hash, "user_id": { "S": "1" }, "email_confirmed": yes, "role": { "S": "admin" } }),
+        json!({ "password_hash": hash, "email_confirmed": { "BOOL": false }, "sign_up": { "S": ID }, "expires_at": { "N": "99999999999" } }),
+        json!({ "password_hash": hash, "contested": yes, "expires_at": { "N": "99999999999" } }),
+        json!({ "password_hash": hash, "expires_at": { "N": "1" } }),
+        json!({ "role": { "S": "invited" } }),
+        // Rows of the first version: one that only remembers mails, and an account.
+        json!({ "mail_claim": { "S": "x" }, "undeliverable": yes, "expires_at": { "N": "99999999999" } }),
+        json!({ "password_hash": hash, "email_confirmed": yes, "mailed_at": { "N": "1700000000" }, "recent_mails": { "L": [{ "N": "1700000000" }] }, "password_tries": { "M": {} } }),
+        // Of every attribute another type than ours.
+        json!({ "password_hash": { "N": "1" }, "email_confirmed": { "S": "yes" }, "sign_up": { "L": [] }, "expires_at": { "S": "x" }, "created_at": { "N": "1e40" } }),
+        json!({ "password_hash": { "S": "" }, "email_confirmed": yes, "email_change": { "S": "x" }, "email_changed": { "M": {} }, "undeliverable": { "NULL": true } }),
+        json!({ "password_hash": hash, "email_confirmed": yes, "email_change": change, "password_changed_at": { "S": "yesterday" } }),
+        json!({ "password_hash": hash, "email_confirmed": yes, "undeliverable": { "S": "complaint" }, "locale": { "S": "tlh" } }),
+        json!({ "password_hash": hash, "created_at": { "S": "9999-12-31T23:59:59Z" } }),
+    ]
 });
 
-struct Functions {
+struct World {
     runtime: Runtime,
-    create: CreateAccount,
-    confirm: ConfirmEmail,
-    change: ChangeEmail,
+    store: Store,
+    service: Service,
 }
 
-static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    std::thread::spawn(move || {
-        for connection in listener.incoming().flatten() {
-            std::thread::spawn(move || serve(connection));
-        }
-    });
-    for (name, value) in [
-        ("USERS_TABLE", "users"),
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let (store, service) = runtime.block_on(start());
+    World {
+        runtime,
+        store,
+        service,
+    }
+});
+
+async fn start() -> (Store, Service) {
+    let listener = || TcpListener::bind("127.0.0.1:0");
+    let store = Store::start(listener().await.expect("a port"), None).expect("a store");
+    let ses = Ses::start(listener().await.expect("a port"), None).expect("a mail catcher");
+    let environment = Environment::from([
+        ("USERS_TABLE", USERS_TABLE),
+        ("LIMITS_TABLE", LIMITS_TABLE),
         ("SECRET_KEY", KEY),
         ("BASE_URL", "https://app.example.com"),
         ("MAIL_FROM", "no-reply@app.example.com"),
         ("ALLOWED_ORIGINS", "https://www.example.com"),
-        ("RESEND_COOLDOWN", "0"),
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "fuzz"),
         ("AWS_SECRET_ACCESS_KEY", "fuzz"),
-        ("AWS_ENDPOINT_URL", &url),
-    ] {
-        // SAFETY: nothing else reads the environment yet.
-        unsafe { std::env::set_var(name, value) };
-    }
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("a runtime");
-    Functions {
-        create: runtime
-            .block_on(CreateAccount::from_env())
-            .expect("settings"),
-        confirm: runtime
-            .block_on(ConfirmEmail::from_env())
-            .expect("settings"),
-        change: runtime.block_on(ChangeEmail::from_env()).expect("settings"),
-        runtime,
-    }
-});
-
-/// Answers calls of AWS services until the client hangs up.
-fn serve(connection: TcpStream) -> Option<()> {
-    connection.set_nodelay(true).ok()?;
-    let mut writer = connection.try_clone().ok()?;
-    let mut reader = BufReader::new(connection);
-    loop {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().ok()?;
-            }
-        }
-        reader.read_exact(&mut vec![0; length]).ok()?;
-        let next = SCRIPT.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let index = usize::from(next.unwrap_or_default()) % ANSWERS.len();
-        let (status, body) = &ANSWERS[index];
-        let head = format!(
-            "HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        writer.write_all(format!("{head}{body}").as_bytes()).ok()?;
-    }
+        (
+            "AWS_ENDPOINT_URL_DYNAMODB",
+            &format!("http://{}", store.address()),
+        ),
+        (
+            "AWS_ENDPOINT_URL_SESV2",
+            &format!("http://{}", ses.address()),
+        ),
+    ]);
+    let service = Service::from_env(&environment, Use::SignAndVerify).await;
+    (store, service.expect("settings"))
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&[choice, ref script @ ..], rest)) = data.split_first_chunk::<6>() else {
+    let Some((&[choice, ada, new, times], rest)) = data.split_first_chunk::<4>() else {
         return;
     };
     let event = if choice & 0x80 == 0 {
@@ -147,18 +119,59 @@ fuzz_target!(|data: &[u8]| {
     } else {
         composed(rest, choice & 0x40 != 0).to_string()
     };
-    *SCRIPT.lock().unwrap_or_else(PoisonError::into_inner) = script.to_vec();
+    empty(&WORLD.store);
+    put(&WORLD.store, ADA, ada);
+    put(&WORLD.store, NEW, new);
 
-    let functions = &*FUNCTIONS;
-    let exchange = functions.runtime.block_on(async {
-        match choice % 3 {
-            0 => answer_event(&functions.create, &event).await,
-            1 => answer_event(&functions.confirm, &event).await,
-            _ => answer_event(&functions.change, &event).await,
+    for _ in 0..=times % 3 {
+        let before = confirmed(&WORLD.store);
+        check(&WORLD.runtime.block_on(answer(choice, &event)));
+        // An account keeps its confirmation and what other code wrote, also if it moves.
+        let after = confirmed(&WORLD.store);
+        for role in before {
+            assert!(after.contains(&role), "{role:?} of {after:?}");
         }
-    });
-    check(&exchange);
+    }
 });
+
+async fn answer(choice: u8, event: &str) -> Exchange {
+    let service = &WORLD.service;
+    match choice & 0x3f {
+        0 => answer_event(service, &(), &create_account::answer, event).await,
+        1 => answer_event(service, &ConfirmOn::Browser, &confirm_email::answer, event).await,
+        2 => answer_event(service, &ConfirmOn::Visit, &confirm_email::answer, event).await,
+        3 => answer_event(service, &(), &change_email::answer, event).await,
+        _ => {
+            let settings = reset_password::Settings::from_env(&Environment::default());
+            let settings = settings.expect("defaults");
+            answer_event(service, &settings, &reset_password::answer, event).await
+        }
+    }
+}
+
+fn empty(store: &Store) {
+    for (table, key) in [(USERS_TABLE, "email"), (LIMITS_TABLE, "limit")] {
+        for item in store.items_of(table).expect("items") {
+            let key = json!({ key: item[key] });
+            store.delete_from(table, &key).expect("a deletion");
+        }
+    }
+}
+
+fn put(store: &Store, email: &str, choice: u8) {
+    let mut row = ROWS[usize::from(choice) % ROWS.len()].clone();
+    if row != json!({}) {
+        row["email"] = json!({ "S": email });
+        store.put(&row).expect("a row");
+    }
+}
+
+/// The roles of all confirmed users.
+fn confirmed(store: &Store) -> Vec<Value> {
+    let rows = store.items().expect("rows").into_iter();
+    let rows = rows.filter(|row| row["email_confirmed"] == json!({ "BOOL": true }));
+    rows.map(|row| row["role"].clone()).collect()
+}
 
 /// An event of a REST API or an HTTP API, of the parts of a request.
 fn composed(parts: &[u8], rest: bool) -> Value {
@@ -168,9 +181,11 @@ fn composed(parts: &[u8], rest: bool) -> Value {
     let path = match path.as_str() {
         "" => "/accounts/create".to_owned(),
         "c" => "/accounts/email".to_owned(),
-        "l" => link(0),
-        "x" => link(100_000),
-        "m" => link_to_change(),
+        "p" => "/accounts/password".to_owned(),
+        "l" => format!("/accounts/confirm/{}", token(SIGN_UP_SALT, &ADA, 0)),
+        "x" => format!("/accounts/confirm/{}", token(SIGN_UP_SALT, &ADA, 100_000)),
+        "m" => format!("/accounts/confirm/{}", token(CHANGE_SALT, &[ADA, NEW], 0)),
+        "r" => format!("/accounts/password/{}", token(RESET_SALT, &ADA, 0)),
         _ => path,
     };
     let mut headers = Map::new();
@@ -179,7 +194,13 @@ fn composed(parts: &[u8], rest: bool) -> Value {
         if name.is_empty() {
             break;
         }
-        headers.insert(name, next().into());
+        let value = match (name.as_str(), next()) {
+            ("cookie", value) if value.is_empty() => {
+                format!("__Host-accounts={}", token(COOKIE_SALT, &ID, 0))
+            }
+            (_, value) => value,
+        };
+        headers.insert(name, value.into());
     }
     if rest {
         json!({ "httpMethod": method, "path": path, "headers": headers, "body": body, "requestContext": { "stage": stage } })
@@ -189,35 +210,23 @@ fn composed(parts: &[u8], rest: bool) -> Value {
     }
 }
 
-/// A link that was mailed so many seconds ago: no chance finds a genuine signature.
-fn link(age: u64) -> String {
-    let links = UrlSafeTimedSerializer::new(KEY.as_bytes(), "email-confirm-key");
-    let token = links.dumps_at("a@b.cd", now() - age).expect("a token");
-    format!("/accounts/confirm/{token}")
-}
-
-fn link_to_change() -> String {
-    let links = UrlSafeTimedSerializer::new(KEY.as_bytes(), "email-update-key");
-    let token = links
-        .dumps_at(&["a@b.cd", "c@d.ef"], now())
-        .expect("a token");
-    format!("/accounts/confirm/{token}")
-}
-
-fn now() -> u64 {
+/// A token that was made so many seconds ago: no chance finds a genuine signature.
+fn token<T: serde::Serialize + ?Sized>(salt: &str, payload: &T, age: u64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.expect("a time after 1970").as_secs()
+    let date = now.expect("a time after 1970").as_secs() - age;
+    let serializer = UrlSafeTimedSerializer::new(KEY.as_bytes(), salt);
+    serializer.dumps_at(payload, date).expect("a token")
 }
 
 fn check(exchange: &Exchange) {
-    let status = exchange.status.as_u16();
-    let known = [200, 202, 204, 303, 400, 403, 404, 405, 413, 415, 422, 503];
+    let (status, body) = (exchange.status().as_u16(), exchange.body());
+    let known = [
+        200, 202, 204, 303, 400, 403, 404, 405, 413, 415, 422, 429, 503,
+    ];
     assert!(known.contains(&status), "{status}");
     let header = |name| {
-        exchange
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
+        let value = exchange.headers().get(name);
+        value.and_then(|value| value.to_str().ok())
     };
     assert_eq!(header("x-content-type-options"), Some("nosniff"));
     assert_eq!(header("cache-control"), Some("no-store"));
@@ -226,10 +235,9 @@ fn check(exchange: &Exchange) {
         header("location").is_none_or(|url| url.starts_with("https://app.example.com/accounts/"))
     );
     let html = header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
-    let is_page = exchange.body.is_empty() || exchange.body.starts_with("<!doctype html>");
-    assert!(!html || is_page);
-    assert!(!exchange.body.contains("<script") && !exchange.body.contains(KEY));
-    for value in exchange.headers.values() {
+    assert!(!html || body.is_empty() || body.starts_with("<!doctype html>"));
+    assert!(!body.contains("<script") && !body.contains(KEY));
+    for value in exchange.headers().values() {
         assert!(value.to_str().is_ok());
     }
 }

@@ -6,15 +6,23 @@
 
 #![no_main]
 
-use accounts::web::form::Form;
+use accounts::web::form::{self, Field};
 use accounts::web::request::Request;
 use lambda_http::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-const FIELDS: [&str; 3] = ["email", "password", "new_email"];
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Fields {
+    email: Field,
+    password: Field,
+    new_email: Field,
+}
 
 fuzz_target!(|data: &[u8]| {
     for content_type in [FORM, JSON] {
@@ -40,18 +48,19 @@ fn read(content_type: &str, body: Vec<u8>) -> Option<Vec<(&'static str, String)>
         body,
         ..Request::default()
     };
-    let form = Form::read(&request, &FIELDS).ok()?;
-    for field in FIELDS {
-        let _ = form.email(field);
-        let _ = form.new_password(field);
-        assert!(form.has(field) || form.text(field).is_err());
+    let fields: Fields = form::read(&request).ok()?;
+    let fields = [
+        ("email", &fields.email),
+        ("password", &fields.password),
+        ("new_email", &fields.new_email),
+    ];
+    for (name, field) in fields {
+        let address = field.email(name);
+        let _ = field.new_password(name, address.as_ref().ok());
     }
-    let texts = FIELDS.into_iter();
-    Some(
-        texts
-            .filter_map(|field| Some((field, form.text(field).ok()?.to_owned())))
-            .collect(),
-    )
+    let texts = fields.into_iter();
+    let texts = texts.filter_map(|(name, field)| Some((name, field.text().ok()?.to_owned())));
+    Some(texts.collect())
 }
 
 /// What was read, written as JSON, is read as the same.
