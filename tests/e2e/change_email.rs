@@ -779,7 +779,8 @@ async fn attempts_at_the_same_time_all_count() {
     let builder = World::builder().processes(16);
     let (_clock, world) = at_the_full_hour(builder).await;
     world.function("change-email").warm_up(16).await.unwrap();
-    world.dynamodb.times(16, "UpdateItem", Fault::together(16));
+    // More at a time would wait so long for each other on a busy machine that the SDK gives up.
+    world.dynamodb.times(16, "UpdateItem", Fault::together(4));
 
     let attempts = (0..16).map(|_| ask_from(&world, STRANGER, OLD, WRONG));
     for answer in join_all(attempts).await {

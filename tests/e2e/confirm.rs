@@ -243,8 +243,6 @@ async fn only_the_cookie_of_the_sign_up_that_made_the_row_counts() {
     let answer = world.request("GET", &link).header("cookie", &among_others);
     assert_eq!(answer.send().await.status, 303);
     assert!(is_confirmed(&world, ADA));
-    // That the forged ones are forged well.
-    assert_ne!(signed(key, salt, id, 0), own);
 }
 
 #[tokio::test]

@@ -37,10 +37,9 @@ async fn a_sign_up_finds_its_connections_open() {
     assert_eq!(sign_up(&world, ADA).await.status, 303);
 
     assert_eq!(world.mails_to(ADA).len(), 1);
-    // Two of its writes are made at one time.
     assert_eq!(
         (world.dynamodb.connections(), world.ses.connections()),
-        (2, 1)
+        (1, 1)
     );
 }
 

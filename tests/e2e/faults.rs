@@ -63,7 +63,7 @@ fn assert_unavailable(answers: &[Answer], what: &str) {
 /// which therefore comes first.
 async fn each<T>(faults: impl IntoIterator<Item = T>, test: impl AsyncFn(T)) {
     stream::iter(faults)
-        .for_each_concurrent(4, |fault| test(fault))
+        .for_each_concurrent(2, |fault| test(fault))
         .await;
 }
 

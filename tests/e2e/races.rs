@@ -497,7 +497,11 @@ async fn try_interrupt(
             last.chain(first).collect()
         }
     };
-    let outcome: (Life, Seen) = (after, seen);
+    let mut steps = vec![step];
+    if let Meanwhile::Somebody(other) = other {
+        steps.push(other);
+    }
+    let outcome: (Life, Seen) = (after, without_early_notice(&steps, seen));
     assert!(
         possible.contains(&outcome),
         "{before:#?}: {step:?}, {other:?} {place:?}: {outcome:#?}\nis none of {possible:#?}"

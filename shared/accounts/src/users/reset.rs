@@ -22,12 +22,7 @@ impl Users {
     /// The user whose password this link can set.
     pub async fn find_for_reset(&self, link: &ResetLink) -> Result<Option<User>, Unavailable> {
         let user = self.find(&link.email).await?;
-        Ok(user.filter(|user| {
-            let is_newest = user
-                .password_changed_at
-                .is_none_or(|changed_at| changed_at < link.date_signed);
-            is_newest && user.is_of_link(link.date_signed)
-        }))
+        Ok(user.filter(|user| user.is_of_reset_link(link.date_signed)))
     }
 
     /// Sets the password of `user`, as it was found, and confirms the address if it was not: one write. A request for a change

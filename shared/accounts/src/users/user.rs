@@ -117,8 +117,16 @@ impl User {
     /// Whether a token made at `date_signed` is for this row, and not for an earlier one of the same address.
     pub fn is_of_link(&self, date_signed: u64) -> bool {
         let is_before_link = |time| time <= date_signed.saturating_add(LEEWAY);
+        self.created_at.is_none_or(is_before_link)
+    }
+
+    /// Whether a reset token made at `date_signed` is for this account: not for whoever waited here before it moved here, and not
+    /// for an earlier password.
+    pub fn is_of_reset_link(&self, date_signed: u64) -> bool {
+        let is_before_link = |time| time <= date_signed.saturating_add(LEEWAY);
         let was_here = !self.has_moved || self.confirmed_at.is_none_or(is_before_link);
-        was_here && self.created_at.is_none_or(is_before_link)
+        let is_newest = |changed_at| changed_at < date_signed;
+        was_here && self.is_of_link(date_signed) && self.password_changed_at.is_none_or(is_newest)
     }
 
     pub fn is_confirmed(&self) -> bool {
