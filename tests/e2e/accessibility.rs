@@ -24,7 +24,10 @@ const [axe, documents, direction, done] = arguments;
             const page = inside.document.documentElement;
             if (page.dir !== direction) found.push(`${name}: dir is ${page.dir}`);
             if (page.scrollWidth > width) found.push(`${name}: ${page.scrollWidth} px wide at ${width}`);
-            const result = await inside.axe.run(inside.document, { resultTypes: ["violations"], elementRef: false });
+            // A mail is shown inside another page, which has the landmarks and the heading.
+            const rules = name.startsWith("mail-") ? Object.fromEntries(
+                ["landmark-one-main", "page-has-heading-one", "region"].map((id) => [id, { enabled: false }])) : {};
+            const result = await inside.axe.run(inside.document, { resultTypes: ["violations"], rules });
             for (const violation of result.violations) {
                 for (const node of violation.nodes) {
                     found.push(`${name} at ${width}: ${violation.id}: ${node.html}: ${node.failureSummary}`);
@@ -113,15 +116,23 @@ fn the_html_of_every_page_and_mail_is_valid() {
         }
     }
 
+    // The checker is seen to check.
+    let broken = "<!doctype html><title>Broken</title><p><b>";
+    std::fs::write(gallery.folder().join("broken.html"), broken).unwrap();
+
     let checked = Command::new("java")
         .arg("-jar")
         .arg(node_modules().join("vnu-jar/build/dist/vnu.jar"))
-        .args(["--skip-non-html", "--verbose"])
+        .args(["--errors-only", "--skip-non-html"])
         .arg(gallery.folder())
         .output()
         .expect("java is needed (Debian: apt-get install default-jre-headless)");
 
     let messages = String::from_utf8_lossy(&checked.stderr);
-    assert!(checked.status.success(), "{messages}");
-    assert!(messages.contains("page-sign-up.html"), "{messages}");
+    assert!(messages.contains("broken.html"), "{messages}");
+    let errors: Vec<_> = messages
+        .lines()
+        .filter(|line| !line.contains("broken.html") && !line.is_empty())
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
 }

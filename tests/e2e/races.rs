@@ -9,7 +9,10 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tests::{ANY, Answer, Fault, World, eventually};
 
-use crate::model::{self, Known, Life, Mode, Seen, Step, Subject, in_any_order, is_password_of};
+use crate::model::{
+    self, Known, Life, Mode, Seen, Step, Subject, in_any_order, is_password_of,
+    without_early_notice,
+};
 use crate::steps::{
     ADA, expired_link, have_account, have_contested_row, is_confirmed, let_pass, mails_of_kind,
     now, open_in_browser_of, sign_up, sign_up_with, twice, without_cookie_value,
