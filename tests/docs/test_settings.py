@@ -42,7 +42,7 @@ def in_env_files():
 
 
 def ours(names):
-    return {name for name in names if not name.startswith("AWS_")}
+    return {name for name in names if not name.startswith(("AWS_", "CARGO_", "YOUR_"))}
 
 
 def code_spans(page):
