@@ -3,13 +3,18 @@
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+
+/// How long to wait for what a page shows, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A browser with an empty profile; its methods are those of [`fantoccini::Client`]. It ends with the test.
 pub struct Browser {
@@ -73,23 +78,23 @@ impl Browser {
 
     /// Types into the element that a CSS selector finds, once it is there.
     pub async fn type_into(&self, css: &str, text: &str) {
-        self.element(css).await.send_keys(text).await.unwrap();
+        until_it_stays(|| async { self.element(css).await.send_keys(text).await }).await;
     }
 
     /// Clicks the element that a CSS selector finds, once it is there.
     pub async fn click(&self, css: &str) {
-        self.element(css).await.click().await.unwrap();
+        until_it_stays(|| async { self.element(css).await.click().await }).await;
     }
 
     /// The text of the page.
     pub async fn text(&self) -> String {
-        self.element("body").await.text().await.unwrap()
+        until_it_stays(|| async { self.element("body").await.text().await }).await
     }
 
     /// Waits until the browser is at `url`.
     pub async fn wait_for_url(&self, url: &str) {
         let url = url.parse().expect("a URL");
-        let waited = self.client.wait().for_url(&url).await;
+        let waited = self.client.wait().at_most(PATIENCE).for_url(&url).await;
         if let Err(error) = waited {
             panic!(
                 "the browser is at {:?}, not at {url}: {error}",
@@ -100,13 +105,24 @@ impl Browser {
 
     /// The element that a CSS selector finds, once it is there.
     pub async fn element(&self, css: &str) -> Element {
-        let found = self.client.wait().for_element(Locator::Css(css)).await;
+        let wait = self.client.wait().at_most(PATIENCE);
+        let found = wait.for_element(Locator::Css(css)).await;
         found.unwrap_or_else(|error| panic!("no {css} on the page: {error}"))
     }
 
     /// Ends the browser.
     pub async fn close(self) {
         self.client.clone().close().await.expect("the browser ends");
+    }
+}
+
+/// Does something with an element, and again if the page has just been replaced by itself, as the inbox is.
+async fn until_it_stays<T, F: Future<Output = Result<T, CmdError>>>(act: impl Fn() -> F) -> T {
+    loop {
+        match act().await {
+            Err(error) if error.is_stale_element_reference() => {}
+            done => return done.unwrap(),
+        }
     }
 }
 
