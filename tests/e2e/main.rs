@@ -7,7 +7,9 @@
     reason = "a test fails by a panic"
 )]
 #![allow(
+    clippy::match_bool,
     clippy::similar_names,
+    clippy::struct_excessive_bools,
     clippy::too_many_lines,
     clippy::type_complexity,
     reason = "a test reads as one story, and a table of cases as one table"

@@ -515,7 +515,9 @@ impl Subject {
                     .filter(|cookie| Some(cookie.browser) == browser)
             };
             let of_row = own().find(|cookie| row["sign_up"] == *cookie.sign_up);
-            of_row.or(own().last()).map(|cookie| cookie.answer.clone())
+            of_row
+                .or(own().next_back())
+                .map(|cookie| cookie.answer.clone())
         };
         let request = self.world.request(method, link);
         match &cookie {
@@ -591,7 +593,7 @@ impl Subject {
             .find(|cookie| row["sign_up"] == *cookie.sign_up);
         let created_at = row["created_at"]
             .as_str()
-            .map(|time| time.parse::<jiff::Timestamp>());
+            .map(str::parse::<jiff::Timestamp>);
         User {
             state,
             password,

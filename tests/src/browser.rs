@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// How long to wait for what a page shows, on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A browser with an empty profile; its methods are those of [`fantoccini::Client`]. It ends with the test.
 pub struct Browser {

@@ -268,8 +268,8 @@ mod tests {
 
         let _ = Client::new(&config).list_tables().send().await;
 
-        let called = notes.0.lock().unwrap().clone();
-        called
+        let called = notes.0.lock().unwrap();
+        called.clone()
     }
 
     #[tokio::test]

@@ -144,7 +144,8 @@ mod tests {
     fn each_number_takes_the_form_that_cldr_gives_it() {
         use Plural::{Few, Many, One, Other, Two, Zero};
         type Rule = fn(u64) -> Plural;
-        let cases: [(&str, Rule, &[(Plural, &[u64])]); 8] = [
+        type Cases<'a> = [(&'a str, Rule, &'a [(Plural, &'a [u64])]); 8];
+        let cases: Cases = [
             ("ja", other, &[(Other, &[0, 1, 2, 15, 1_000_000])]),
             (
                 "en",
