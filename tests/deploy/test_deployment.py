@@ -13,8 +13,6 @@ ENVELOPE = {
     "id": "1", "account": "1", "source": "test", "time": "2026-01-01T00:00:00Z", "region": "us-east-1", "resources": [], "detail-type": "test",
 }  # fmt: skip
 
-pytestmark = pytest.mark.usefixtures("second_contract")
-
 
 @pytest.fixture(scope="module")
 def deployment(aws, built):

@@ -8,8 +8,6 @@ import rehearse
 from deployment import FREE, FUNCTIONS, SENDER, Deployment, eventually
 from itsdangerous import URLSafeTimedSerializer
 
-pytestmark = pytest.mark.usefixtures("second_contract")
-
 
 @pytest.fixture(scope="module")
 def deployment(aws, built):

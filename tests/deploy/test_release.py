@@ -1,6 +1,6 @@
 """A release, as its script packages it: deployed from an empty folder by `sam` alone, with no Rust at hand, and over the version before.
 
-That it is built to the same bytes twice takes two builds, which is too long for here: `tests/release/release.py FOLDER --check`.
+That it is built to the same bytes twice takes two builds of everything, so it is asked for: `TWICE=1`.
 """
 
 import hashlib
@@ -99,6 +99,16 @@ def test_the_same_programs_make_the_same_release_at_any_time(made, programs, tmp
     script.write_sums(tmp_path)
 
     assert (tmp_path / "SHA256SUMS").read_text() == (made / "SHA256SUMS").read_text()
+
+
+def test_built_twice_a_function_has_the_same_bytes(tmp_path):
+    if "TWICE" not in os.environ:
+        pytest.skip("NOT TESTED: two builds of one function; set TWICE=1")
+    command = [ROOT / "tests/release/run", tmp_path / "release", "--check", "--architecture", HOST_ARCHITECTURE, "--function", "confirm-email"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^built twice, the same bytes: confirm-email [0-9a-f]{64}$", result.stdout, re.MULTILINE)
 
 
 def test_each_package_is_one_program_that_may_be_run(unpacked, programs):
@@ -231,27 +241,13 @@ def test_a_template_that_nests_the_release_is_packaged_with_it(aws, unpacked, tm
 # ---- Workflows
 
 
-@pytest.fixture(scope="session")
-def workflow_linters() -> Path:
-    """The programs, in a folder of their own."""
-    wanted = ROOT / "tests/deploy/workflows.txt"
-    folder = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "workflow-linters"
-    installed = folder / "workflows.txt"
-    if not installed.exists() or installed.read_text() != wanted.read_text():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        subprocess.run([folder / "bin/python", "-m", "pip", "install", "--quiet", "--requirement", wanted], check=True)
-        # Last, so that a broken installation is done again.
-        installed.write_text(wanted.read_text())
-    return folder / "bin"
-
-
 WORKFLOWS = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob(".github/examples/*.yml")])
 
 
-def test_workflows_have_no_fault(workflow_linters):
+def test_workflows_have_no_fault(target):
     assert len(WORKFLOWS) == 3
     for command in (["actionlint"], ["zizmor", "--offline", "--quiet", "--no-config"]):
-        result = subprocess.run([workflow_linters / command[0], *command[1:], *WORKFLOWS], cwd=ROOT, capture_output=True, text=True, check=False)
+        result = subprocess.run([target / "workflow-linters/bin" / command[0], *command[1:], *WORKFLOWS], cwd=ROOT, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
 
 
