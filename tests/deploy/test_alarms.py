@@ -9,7 +9,7 @@ from metric_math import FUNCTIONS, Invalid, check_query, metrics_of
 from reading import of_type, text, the
 from test_template import FUNCTIONS as LAMBDAS
 
-# What the code writes (namespace `Accounts`, dimension `Function`), or is going to.
+# What the code writes (namespace `Accounts`, dimension `Function`).
 WRITTEN = {
     "SignedUp", "Confirmed", "ConfirmedAfter", "EmailChanged", "PasswordChanged", "MailSent", "MailFailed", "Refused", "NetworkLimited", "Unavailable",
     "FallbackKey",
@@ -186,7 +186,7 @@ def test_every_expression_of_an_alarm_is_one_that_cloudwatch_takes(template, res
 
 
 def test_sums_are_over_all_functions(resources):
-    for name in ("ErrorsAlarm", "ThrottlesAlarm", "MailFailuresAlarm", "NetworkLimitedAlarm"):
+    for name in ("ErrorsAlarm", "ThrottlesAlarm", "MailFailuresAlarm", "NetworkLimitedAlarm", "UnavailableAlarm"):
         watched = {text(one["MetricStat"]["Metric"]["Dimensions"][0]["Value"]) for one in resources[name]["Properties"]["Metrics"][1:]}
         assert watched == LAMBDAS, name
 
@@ -239,18 +239,29 @@ def test_every_metric_that_is_watched_is_written(root, template):
         watched |= {stat["MetricName"] for stat in stats if stat.get("Namespace") == "Accounts"}
 
     assert watched == WRITTEN - {"MailSent"}
-    if (root / "functions/reset-password").exists():
-        code = "".join(path.read_text() for folder in ("functions", "shared") for path in (root / folder).rglob("src/**/*.rs"))
-        assert {name for name in watched if name not in code} == set()
+    code = "".join(path.read_text() for folder in ("functions", "shared") for path in (root / folder).rglob("src/**/*.rs"))
+    assert {name for name in watched if name not in code} == set()
 
 
-def test_what_the_api_throttles_is_watched(resources):
-    transformation = the(resources, "AWS::Logs::MetricFilter")["MetricTransformations"][0]
-    alarm = resources["ApiThrottledAlarm"]["Properties"]
+@pytest.mark.parametrize(("filter_", "alarm", "counts"), [
+    ("ApiThrottled", "ApiThrottledAlarm", '$.status = "429"'),
+    ("ChallengeUnanswered", "ChallengeUnansweredAlarm", '$.outcome = "challenge-unanswered"'),
+])  # fmt: skip
+def test_what_only_the_logs_tell_is_watched(resources, filter_, alarm, counts):
+    filter_, alarm = (resources[name] for name in (filter_, alarm))
+    transformation = filter_["Properties"]["MetricTransformations"][0]
 
+    assert counts in filter_["Properties"]["FilterPattern"]
     # A filter cannot name the stack in a dimension, so the namespace does.
-    assert alarm["Namespace"] == transformation["MetricNamespace"] == {"Fn::Sub": "Accounts/${AWS::StackName}"}
-    assert alarm["MetricName"] == transformation["MetricName"]
+    assert alarm["Properties"]["Namespace"] == transformation["MetricNamespace"] == {"Fn::Sub": "Accounts/${AWS::StackName}"}
+    assert alarm["Properties"]["MetricName"] == transformation["MetricName"]
+    assert alarm.get("Condition") == filter_.get("Condition")
+
+
+def test_the_line_that_is_counted_is_the_one_that_is_written(root, resources):
+    counted = re.search(r'"(.+)"', resources["ChallengeUnanswered"]["Properties"]["FilterPattern"])[1]
+
+    assert f'"{counted}"' in (root / "shared/accounts/src/service.rs").read_text()
 
 
 # ---- Announcements

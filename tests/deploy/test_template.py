@@ -497,6 +497,14 @@ def test_each_route_has_a_throttle_of_its_own(resources):
     assert set(resources["ApiStage"]["DependsOn"]) == set(of_type(resources, "AWS::ApiGatewayV2::Route"))
 
 
+def test_a_function_has_twice_the_time_that_a_request_may_take(root, source):
+    code = (root / "shared/accounts/src/lambda.rs").read_text()
+    deadline = int(re.search(r"DEADLINE: Duration = Duration::from_secs\((\d+)\)", code)[1])
+
+    # API Gateway waits 30 seconds.
+    assert 2 * deadline <= source["Globals"]["Function"]["Timeout"] < 30
+
+
 def test_access_logs_name_the_route_and_never_the_path(resources):
     log_format = the(resources, "AWS::ApiGatewayV2::Stage")["AccessLogSettings"]["Format"]
 
@@ -513,7 +521,7 @@ def test_access_logs_are_where_they_need_no_resource_policy(resources):
 
 def test_what_the_filter_of_throttled_requests_reads_is_in_the_log(resources):
     fields = json.loads(the(resources, "AWS::ApiGatewayV2::Stage")["AccessLogSettings"]["Format"])
-    read = set(re.findall(r"\$\.(\w+)", the(resources, "AWS::Logs::MetricFilter")["FilterPattern"]))
+    read = set(re.findall(r"\$\.(\w+)", resources["ApiThrottled"]["Properties"]["FilterPattern"]))
 
     assert read == {"status", "functionLatency"}
     assert read <= set(fields)

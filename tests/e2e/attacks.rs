@@ -71,55 +71,6 @@ async fn every_kind(world: &World) -> Vec<&'static str> {
     ]
 }
 
-/// Skipping the hash where it would be in vain would tell known addresses from unknown ones.
-#[tokio::test]
-async fn every_attempt_at_a_password_costs_a_hash_whatever_the_address_and_how_many_there_were() {
-    let world = World::start().await;
-    let kinds = every_kind(&world).await;
-    world.get("/accounts/email").await;
-    let mut costs = Vec::new();
-    for email in &kinds {
-        let form = [
-            ("email", *email),
-            ("password", "not the password"),
-            ("new_email", "new@example.com"),
-        ];
-        for too_many in [false, true] {
-            let before = processor_time("change-email");
-            for _ in 0..10 {
-                assert_eq!(world.post_form("/accounts/email", &form).await.status, 422);
-            }
-            costs.push((processor_time("change-email") - before, email, too_many));
-        }
-    }
-
-    // Without the hash it is less than a fourth of that.
-    let mut sorted: Vec<_> = costs.iter().map(|(cost, _, _)| cost).collect();
-    sorted.sort_unstable();
-    let median = *sorted[sorted.len() / 2];
-    for (cost, email, too_many) in &costs {
-        assert!(2 * cost > median, "{email}, {too_many}: {costs:?}");
-    }
-}
-
-/// The processor time that this test's process of a function has taken so far: ticks of the kernel, since what else the machine
-/// does tells in seconds and not in these.
-fn processor_time(function: &str) -> u64 {
-    let own = std::process::id().to_string();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let stats =
-        processes.filter_map(|process| std::fs::read_to_string(process.path().join("stat")).ok());
-    let ticks = stats.filter_map(|stat| {
-        // proc(5): pid (name) state ppid …, of which utime and stime are the 14th and the 15th.
-        let (name, rest) = stat.split_once(" (")?.1.rsplit_once(") ")?;
-        let fields: Vec<_> = rest.split(' ').collect();
-        let is_ours = name == function && fields[1] == own;
-        let ticks = |field: usize| fields[field].parse::<u64>().unwrap();
-        is_ours.then(|| ticks(11) + ticks(12))
-    });
-    ticks.sum()
-}
-
 // Somebody else's address.
 
 /// The attacker signs up with the owner's address before, between and after the owner's own steps, in all combinations, in

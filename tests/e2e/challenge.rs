@@ -197,15 +197,20 @@ async fn no_answer_of_a_bot_makes_the_provider_stumble() {
         "line\nbreak".to_owned(),
         "ü".to_owned(),
         "&secret=mine&response=mine".to_owned(),
+        "<script>".to_owned(),
     ] {
         let answer = sign_up_with_response(&world, ADA, &response).await;
         assert_eq!(answer.status, 422, "{response:?}");
     }
-    // Only the last one could be an answer, and reached the provider as it is.
+    assert!(world.provider.verifications().is_empty());
+
+    let could_be_one = "0.a-b_c~d+e/f==";
+    let answer = sign_up_with_response(&world, ADA, could_be_one).await;
+    assert_eq!(answer.status, 422);
     let asked = world.provider.verifications();
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0]["secret"], SECRET);
-    assert_eq!(asked[0]["response"], "&secret=mine&response=mine");
+    assert_eq!(asked[0]["response"], could_be_one);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signing::UrlSafeTimedSerializer;
-use tests::{ANY, Answer, Builder, Clock, Fault, World, join_all};
+use tests::{ANY, Answer, Builder, Clock, Fault, World, join_all, processor_time};
 
 use crate::steps::{
     OTHER_PASSWORD, PASSWORD, have_account, let_pass, mails_of_kind, now, open_in_browser_of,
@@ -612,34 +612,6 @@ async fn a_wrong_password_and_an_address_without_one_are_alike_and_cost_alike() 
     assert_eq!(world.rows(), rows);
 }
 
-/// The time that the processor has spent on a function's only process so far: Linux' count, not the clock's.
-fn processor_time(function: &str) -> Duration {
-    let test = std::process::id().to_string();
-    let is_function = |pid: &str| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let (command, rest) = stat.rsplit_once(')').unwrap_or_default();
-        command.ends_with(&format!("({function}")) && rest.split(' ').nth(2) == Some(&test)
-    };
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let pids = processes.filter_map(|entry| entry.file_name().into_string().ok());
-    let pid = pids
-        .into_iter()
-        .find(|pid| is_function(pid))
-        .expect("a process");
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
-        .unwrap()
-        .flatten();
-    let nanoseconds = tasks.map(|task| {
-        let schedstat = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-        let time = schedstat
-            .split(' ')
-            .next()
-            .and_then(|time| time.parse::<u64>().ok());
-        time.unwrap_or(0)
-    });
-    Duration::from_nanos(nanoseconds.sum())
-}
-
 /// What a request costs the processor: the median of several, so that one which was disturbed does not count.
 async fn work<F: Future<Output = Answer>>(request: impl Fn() -> F) -> f64 {
     let mut times = Vec::new();
@@ -713,6 +685,38 @@ async fn ten_attempts_an_hour_from_one_network_and_nobody_is_shut_out_of_another
     assert_eq!(ask_from("192.0.2.1", PASSWORD).await.status, 303);
     clock.advance(3_600);
     assert_eq!(ask_from("198.51.100.7", PASSWORD).await.status, 303);
+}
+
+#[tokio::test]
+async fn an_account_that_moved_still_knows_its_networks_and_its_old_address_does_not() {
+    const AT_HOME: &str = "192.0.2.1";
+    let (clock, world) = at_the_full_hour(World::builder()).await;
+    let asked = ask_from(&world, AT_HOME, OLD, PASSWORD).await;
+    assert_eq!(asked.status, 303);
+    // Somewhere else.
+    let moved = open_in_browser_of(&world, &asked, &world.mail_to(NEW).link()).await;
+    assert_eq!(moved.status, 303);
+    clock.advance(3_600);
+    let third = async |source_ip: &str, email: &str, password: &str| {
+        let form = fields(email, password, "third@example.com");
+        let request = world.request("POST", "/accounts/email").form(&form);
+        let (function, mut event) = request.event();
+        event["requestContext"]["http"]["sourceIp"] = json!(source_ip);
+        world.invoke(&function, &event).await.status
+    };
+    for email in [OLD, NEW] {
+        for network in 0..100 {
+            let source_ip = format!("198.51.{network}.7");
+            assert_eq!(third(&source_ip, email, WRONG).await, 422);
+        }
+    }
+    let again = sign_up_with(&world, OLD, PASSWORD).await;
+    let link = world.mail_to(OLD).link();
+    assert_eq!(open_in_browser_of(&world, &again, &link).await.status, 303);
+
+    // Whoever has the old address now is another account.
+    assert_eq!(third(AT_HOME, OLD, PASSWORD).await, 422);
+    assert_eq!(third(AT_HOME, NEW, PASSWORD).await, 303);
 }
 
 #[tokio::test]
@@ -925,6 +929,25 @@ async fn an_owner_may_ask_for_ten_changes_a_day_and_is_told_of_each() {
     assert!(world.mails_to(&new(10)).is_empty());
     clock.advance(86_400);
     assert_eq!(ask(&world, OLD, PASSWORD, &new(10)).await.status, 303);
+}
+
+#[tokio::test]
+async fn a_request_whose_link_could_not_be_mailed_is_none_of_the_ten() {
+    let (clock, world) = at_the_full_hour(World::builder()).await;
+    let new = |number: usize| format!("new-{number}@example.com");
+    for number in 0..9 {
+        let asked = ask(&world, OLD, PASSWORD, &new(number)).await;
+        assert_eq!(asked.status, 303, "{number}");
+    }
+    // The notice leaves, and the link does not.
+    world.ses.once(ANY, Fault::Delay(Duration::ZERO));
+    world.ses.once(ANY, Fault::error(400, "MessageRejected"));
+    assert_eq!(ask(&world, OLD, PASSWORD, &new(9)).await.status, 503);
+    // Ten attempts an hour are another limit.
+    clock.advance(3_600);
+
+    assert_eq!(ask(&world, OLD, PASSWORD, &new(9)).await.status, 303);
+    assert_eq!(ask(&world, OLD, PASSWORD, &new(10)).await.status, 422);
 }
 
 /// Attack 6 on the first version: mails that a stranger causes used up those that the owner needs.

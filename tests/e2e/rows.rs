@@ -346,6 +346,23 @@ async fn a_waiting_row_that_other_code_wrote_is_confirmed_by_its_password() {
 }
 
 #[tokio::test]
+async fn a_password_page_that_is_posted_after_other_code_confirmed_the_row_keeps_the_user() {
+    let world = World::start().await;
+    sign_up(&world, ADA).await;
+    let link = world.mail_to(ADA).link();
+    for password in [PASSWORD, ""] {
+        let confirmed = json!({ "email_confirmed": true, "expires_at": now() + 100 });
+        world.change_row(ADA, &confirmed);
+
+        let posted = world.post_form(&link, &[("password", password)]).await;
+
+        assert_eq!(posted.status, 303, "{password:?}");
+        let row = world.row(ADA).unwrap();
+        assert_eq!(row.get("expires_at"), None, "{password:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_sign_up_of_a_waiting_row_of_other_code_contests_it() {
     let world = visit_world().await;
     world.put_row(&json!({ "email": ADA, "password_hash": "$argon2id$x", "plan": "pro" }));

@@ -53,7 +53,7 @@ impl Browser {
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
-            // The browser ends when this pipe does, and so with the driver, however that ends.
+            // The browser ends when this pipe closes, and so with the driver, however the driver ends.
             "--remote-debugging-pipe",
             &profile_option,
         ];
@@ -61,7 +61,7 @@ impl Browser {
         let capabilities = json!({
             "browserName": "chrome",
             "goog:chromeOptions": { "args": arguments },
-            // Long scripts look at many pages.
+            // Some scripts look at many pages and take long.
             "timeouts": { "script": 600_000 },
         });
         let client = ClientBuilder::new(HttpConnector::new())
@@ -116,7 +116,7 @@ impl Browser {
     }
 }
 
-/// Does something with an element, and again if the page has just been replaced by itself, as the inbox is.
+/// Does something with an element. Repeats it if the page has just reloaded itself, as the inbox does.
 async fn until_it_stays<T, F: Future<Output = Result<T, CmdError>>>(act: impl Fn() -> F) -> T {
     loop {
         match act().await {
@@ -144,7 +144,7 @@ async fn port(driver: &mut Child) -> u16 {
     let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     while let Some(line) = lines.next_line().await.unwrap() {
         if let Some(port) = line.strip_prefix("ChromeDriver was started successfully on port ") {
-            // What it writes later is of no interest, but must not fill the pipe.
+            // Later output is not needed, but is read so that it does not fill the pipe.
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
             return port.trim_end_matches('.').parse().unwrap();
         }

@@ -8,7 +8,7 @@ use crate::Builder;
 
 const LIBRARY: &str = "faketime/libfaketime.so.1";
 
-/// The clock of the functions of one world: the system's, and as much later as [`Clock::advance`] has made it.
+/// The clock of one world's functions: the system's time, plus what [`Clock::advance`] has added.
 pub struct Clock {
     file: PathBuf,
     seconds: AtomicU32,
@@ -29,7 +29,7 @@ impl Clock {
             .setting("LD_PRELOAD", library().to_str().unwrap())
             .setting("FAKETIME_TIMESTAMP_FILE", file.to_str().unwrap())
             .setting("FAKETIME_NO_CACHE", "1")
-            // Time-outs are measured by the other clock.
+            // Time-outs use the monotonic clock, which stays real.
             .setting("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         let seconds = AtomicU32::new(0);
         (Self { file, seconds }, world)

@@ -1,4 +1,4 @@
-//! A proxy before a local service that counts the calls, and fails, delays or holds those it is told to.
+//! A proxy in front of a local service. It counts the calls, and fails, delays or holds those that a test names.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ use tokio::sync::Barrier;
 /// Stands for every operation.
 pub const ANY: &str = "*";
 
-/// What opens a connection, and is no operation.
+/// The request that only opens a connection; it is no operation.
 pub const OPENING: &str = "GET /";
 
 type Hook = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -110,7 +110,7 @@ impl Fault {
     }
 }
 
-/// The proxy before one service. Without an order it passes everything on.
+/// The proxy in front of one service. Without an order it passes everything on.
 #[derive(Clone)]
 pub struct Proxy {
     address: SocketAddr,
@@ -185,13 +185,13 @@ impl Proxy {
         self.state.orders.lock().unwrap().clear();
     }
 
-    /// How many connections it has been asked for.
+    /// How many connections clients have opened to it.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::Relaxed)
     }
 
-    /// How many answers it has given, to whatever.
+    /// How many answers it has given, to requests of any kind.
     #[must_use]
     pub fn answers(&self) -> usize {
         self.state.answers.load(Ordering::Relaxed)
@@ -242,7 +242,7 @@ fn matches(pattern: &str, operation: &str) -> bool {
 }
 
 impl State {
-    /// The oldest order that this call meets.
+    /// The oldest order that applies to this call.
     fn fault(&self, operation: &str) -> Option<Fault> {
         let mut orders = self.orders.lock().unwrap();
         let index = orders
@@ -325,7 +325,7 @@ impl State {
 /// An answer's body, most often a whole one.
 type Body = Either<Full<Bytes>, Stalled>;
 
-/// A body that announces more than it brings.
+/// A body that announces more bytes than it sends.
 struct Stalled;
 
 impl hyper::body::Body for Stalled {

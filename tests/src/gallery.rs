@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::world::programs;
 
-/// A folder with the gallery, gone with this.
+/// A folder with the gallery. It is removed when this is dropped.
 pub struct Gallery {
     folder: PathBuf,
 }

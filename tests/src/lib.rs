@@ -1,5 +1,5 @@
 //! Starts the world for one end-to-end test: the functions as real processes behind the Lambda Runtime API, each with
-//! a store, a mail catcher and a Secrets Manager of its own, and a proxy before each of those that can fail.
+//! a store, a mail catcher and a Secrets Manager of its own, and a proxy in front of each service that can fail.
 //!
 //! ```no_run
 //! # async fn example() {
@@ -31,6 +31,7 @@ mod events;
 mod faults;
 mod gallery;
 mod mail;
+mod processor;
 mod request;
 mod rows;
 mod tls;
@@ -47,6 +48,7 @@ pub use gallery::Gallery;
 pub use local::answer::Answer;
 pub use local::event::Source;
 pub use mail::Mail;
+pub use processor::{own_processor_time, processor_time};
 pub use request::Request;
 pub use rows::Row;
 pub use tls::Tls;

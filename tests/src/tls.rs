@@ -1,4 +1,4 @@
-//! A TLS endpoint with an authority of its own before a local service.
+//! A TLS endpoint, with an authority of its own, in front of a local service.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Starts one; it passes on what it gets once it knows where to: see [`Tls::pass_to`].
+    /// Starts an endpoint. It passes connections on once [`Tls::pass_to`] has named the service.
     pub async fn start() -> Self {
         static ENDPOINTS: AtomicU32 = AtomicU32::new(0);
         let number = ENDPOINTS.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Waiting for what is bound to happen, without guessing how long it takes.
+//! Waiting for something that must happen, without guessing how long it takes.
 
 use std::time::{Duration, Instant};
 

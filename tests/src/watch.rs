@@ -27,7 +27,7 @@ use crate::world;
 /// A function that does not start leaves a request without an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The variables that cargo and its tools need; no other one reaches the functions from here.
+/// The variables that cargo and its tools need. No other variable of the test reaches the functions.
 const KEPT_VARIABLES: [&str; 5] = [
     "CARGO_HOME",
     "HOME",
@@ -176,7 +176,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // Asked to end, it ends the functions too.
+        // On this signal it ends the functions too.
         let id = self.process.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &id]).status();
         let end = Instant::now() + Duration::from_secs(10);
@@ -244,7 +244,7 @@ fn settings(store: &Store, inbox: &Ses, base_url: &str) -> String {
     settings
 }
 
-/// A port that is free and that the system gives to nobody who asks for any: those begin at 32768.
+/// A free port that the system does not give to other programs: ephemeral ports begin at 32768.
 fn free_port() -> u16 {
     let first = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap();
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();

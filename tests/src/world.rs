@@ -178,21 +178,21 @@ impl Builder {
 
 /// The functions and the services around them.
 pub struct World {
-    /// The store, past the proxy.
+    /// The store itself, without the proxy.
     pub store: Store,
-    /// The mail catcher, past the proxy.
+    /// The mail catcher itself, without the proxy.
     pub inbox: Ses,
-    /// Secrets Manager, past the proxy.
+    /// Secrets Manager itself, without the proxy.
     pub secrets: Secrets,
-    /// The proxy before the store.
+    /// The proxy in front of the store.
     pub dynamodb: Proxy,
-    /// The proxy before the mail catcher.
+    /// The proxy in front of the mail catcher.
     pub ses: Proxy,
-    /// The proxy before Secrets Manager.
+    /// The proxy in front of Secrets Manager.
     pub secrets_manager: Proxy,
-    /// The stand-in of the challenge's provider, past the proxy.
+    /// The stand-in of the challenge's provider itself, without the proxy.
     pub provider: challenge::Provider,
-    /// The proxy before it.
+    /// The proxy in front of the stand-in.
     pub siteverify: Proxy,
     settings: BTreeMap<String, String>,
     functions: [Function; 4],
@@ -257,7 +257,7 @@ impl World {
         gateway::invoke(self.function(function), event).await
     }
 
-    /// A function: to `kill()` or `warm_up(n)` its processes, or to `invoke()` it with what is no JSON.
+    /// A function: to `kill()` or `warm_up(n)` its processes, or to `invoke()` it with text that is no JSON.
     #[must_use]
     pub fn function(&self, name: &str) -> &Function {
         let function = self
@@ -440,7 +440,7 @@ impl World {
         .await
     }
 
-    /// Ends all processes and returns every line that the functions have written, so that one can tell what they did
+    /// Ends all processes and returns every line that the functions have written, so that a test can show what they did
     /// not write.
     pub async fn final_logs(&self) -> Vec<String> {
         for function in &self.functions {

@@ -25,7 +25,7 @@ struct ChangeForm {
     email: Field,
     password: Field,
     new_email: Field,
-    /// In forms the provider's script names it.
+    /// In forms, the provider's script chooses this name.
     #[serde(alias = "cf-turnstile-response", alias = "h-captcha-response")]
     challenge: Field,
 }
@@ -35,6 +35,19 @@ struct Wanted<'a> {
     old: EmailAddress,
     password: &'a str,
     new: EmailAddress,
+}
+
+/// Why a change was not asked for.
+enum NotAsked {
+    /// The reason, for the log only: the person gets the same answer for each.
+    Refused(&'static str),
+    Unavailable(Unavailable),
+}
+
+impl From<Unavailable> for NotAsked {
+    fn from(cause: Unavailable) -> Self {
+        Self::Unavailable(cause)
+    }
 }
 
 /// Answers a request.
@@ -77,20 +90,20 @@ async fn post(service: &Service, request: &Request) -> Result<Answer, Refusal> {
         return invalid(&[error], "challenge");
     }
     let id = Uuid::new_v4().to_string();
-    match ask(service, request, &wanted, &id).await? {
-        Ok(outcome) => {
-            let Service { site, links, .. } = service;
-            let cookie = cookie::set(site, &links.cookie(&id).await?, links.max_age);
-            Ok(Answer::accepted(request, &site.index_url, outcome).with_cookie(cookie))
-        }
-        Err(reason) => {
+    let outcome = match ask(service, request, &wanted, &id).await {
+        Ok(outcome) => outcome,
+        Err(NotAsked::Refused(reason)) => {
             let error = FieldError {
                 field: "password",
                 cause: Cause::WrongPassword,
             };
-            invalid(&[error], reason)
+            return invalid(&[error], reason);
         }
-    }
+        Err(NotAsked::Unavailable(cause)) => return Err(cause.into()),
+    };
+    let Service { site, links, .. } = service;
+    let cookie = cookie::set(site, &links.cookie(&id).await?, links.max_age);
+    Ok(Answer::accepted(request, &site.index_url, outcome).with_cookie(cookie))
 }
 
 fn parse(form: &ChangeForm) -> Result<Wanted<'_>, Vec<FieldError>> {
@@ -110,72 +123,89 @@ fn parse(form: &ChangeForm) -> Result<Wanted<'_>, Vec<FieldError>> {
     }
 }
 
-/// Asks for the change, or says for the log why not: whoever asks is told one thing in every case.
-async fn ask(
+/// The account, if the password is right. Then the owner is mailed before anything else: nobody may find the password out
+/// without a notice.
+async fn authenticate(
     service: &Service,
     request: &Request,
     wanted: &Wanted<'_>,
-    id: &str,
-) -> Result<Result<Outcome, &'static str>, Unavailable> {
-    let Service {
-        users,
-        limits,
-        links,
-        mailer,
-        ..
-    } = service;
-    let Wanted { old, password, new } = wanted;
+) -> Result<User, NotAsked> {
+    let Wanted { old, password, .. } = wanted;
     let attempt = service.attempt(old, request).await?;
     let account = attempt.user.filter(User::is_confirmed);
     let hash = account.as_ref().and_then(User::password_hash);
     // One hash in every case.
     let is_right = passwords::is_password_of(hash, password) && attempt.allowed;
-    let Some(account) = account.filter(|_| is_right) else {
-        return Ok(Err("wrong-password"));
-    };
+    let account = account
+        .filter(|_| is_right)
+        .ok_or(NotAsked::Refused("wrong-password"))?;
     if account.has_complained() {
-        return Ok(Err("complaint"));
+        return Err(NotAsked::Refused("complaint"));
     }
-    // First of all, so that no right password is found in silence.
     let notice = service.writer(account.locale).change_requested(old);
-    mailer.send_notice(old, notice).await?;
-    limits.know_network(old, &service.network(request)).await?;
+    service.mailer.send_notice(old, notice).await?;
+    let network = service.network(request);
+    service.limits.know_network(old, &account, &network).await?;
     if account.attributes > MAX_ATTRIBUTES {
-        return Ok(Err("too-many-attributes"));
+        return Err(NotAsked::Refused("too-many-attributes"));
     }
+    Ok(account)
+}
 
-    let day = 86_400;
-    if limits
-        .claim_mail(MailKind::Request, old, day)
-        .await?
-        .is_none()
-    {
-        return Ok(Err("too-many-changes"));
+/// Asks for the change.
+async fn ask(
+    service: &Service,
+    request: &Request,
+    wanted: &Wanted<'_>,
+    id: &str,
+) -> Result<Outcome, NotAsked> {
+    let account = authenticate(service, request, wanted).await?;
+    let limits = &service.limits;
+    let claim = limits.claim_change(&wanted.old).await?;
+    let claim = claim.ok_or(NotAsked::Refused("too-many-changes"))?;
+    let asked = keep_and_mail(service, wanted, id, &account).await;
+    if let Err(NotAsked::Unavailable(_)) = asked {
+        // If this fails too, the account has one request less today. The error to report is the first one.
+        let _ = limits.lift(claim).await;
     }
+    asked
+}
+
+/// Keeps the request in the account's row, and mails its link to the new address.
+async fn keep_and_mail(
+    service: &Service,
+    wanted: &Wanted<'_>,
+    id: &str,
+    account: &User,
+) -> Result<Outcome, NotAsked> {
+    let Service {
+        users,
+        limits,
+        links,
+        ..
+    } = service;
+    let Wanted { old, new, .. } = wanted;
     let found = users.find(new).await?;
     let claim = limits
         .claim_mail(MailKind::Change, new, links.max_age)
-        .await?;
-    let Some(claim) = claim else {
-        return Ok(Err("mail-limit"));
-    };
+        .await?
+        .ok_or(NotAsked::Refused("mail-limit"))?;
     let requested = ChangeRequest {
         id,
         new_email: new,
-        requested_at: Users::change_date(&account),
+        requested_at: Users::change_date(account),
     };
-    let is_kept = users.request_change(old, &account, &requested).await;
+    let is_kept = users.request_change(old, account, &requested).await;
     if !matches!(is_kept, Ok(true)) {
-        // If this fails too, the address waits for the cooldown.
+        // If this fails too, the next mail to the address waits for the cooldown.
         let _ = limits.lift(claim).await;
-        return is_kept.map(|_| Err("overtaken"));
+        is_kept?;
+        return Err(NotAsked::Refused("overtaken"));
     }
-    // Who has complained gets no more mail.
-    let has_complained = found.as_ref().is_some_and(User::has_complained);
     // In the language of whoever has signed up with the new address, if somebody has.
     let locale = found.as_ref().and_then(|user| user.locale);
     let writer = service.writer(locale.or(account.locale));
-    let is_taken = found.is_some_and(|user| !user.is_waiting());
+    let is_taken = found.as_ref().is_some_and(|user| !user.is_waiting());
     let (mail, outcome) = if is_taken {
         (writer.address_taken(new), Outcome::ChangeToTaken)
     } else {
@@ -184,8 +214,9 @@ async fn ask(
         let mail = writer.confirm_change(old, new, url, links.max_age);
         (mail, Outcome::ChangeAsked)
     };
-    if !has_complained {
+    // No more mail to an address that complained.
+    if !found.is_some_and(|user| user.has_complained()) {
         service.mail(new, claim, mail).await?;
     }
-    Ok(Ok(outcome))
+    Ok(outcome)
 }

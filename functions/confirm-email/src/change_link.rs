@@ -23,7 +23,7 @@ pub struct Followed<'a> {
     pub new: &'a EmailAddress,
 }
 
-/// Opens the link: changes the address if this browser asked for it, and else asks for the account's password.
+/// Opens the link. Changes the address if this browser asked for it; otherwise asks for the account's password.
 pub async fn open(
     service: &Service,
     request: &Request,
@@ -52,7 +52,7 @@ pub async fn open(
     change(service, request, link, pending).await
 }
 
-/// Changes the address for whoever knows the account's password.
+/// Changes the address if the form holds the account's password.
 pub async fn post(
     service: &Service,
     request: &Request,
@@ -76,7 +76,8 @@ pub async fn post(
     };
     let hash = pending.account.password_hash();
     let is_right = passwords::is_password_of(hash, password) && attempt.allowed;
-    // Without the notice there is no change, and no word about the password.
+    // After a complaint the owner cannot be notified: then nothing is changed, and the answer does not tell whether the
+    // password is right.
     if !is_right || pending.account.has_complained() {
         let error = FieldError {
             field: "password",
@@ -98,8 +99,8 @@ async fn change(
         if pending.account.has_complained() {
             return Err(Problem::Complaint.into());
         }
-        // Judged when it was asked for, but rows grow. The request itself is one more attribute.
-        if pending.account.attributes > MAX_ATTRIBUTES + 1 {
+        // Checked at the request too, but rows grow.
+        if pending.account.attributes > MAX_ATTRIBUTES {
             return Err(Problem::SupersededChange.into());
         }
         let notice = || service.writer(pending.account.locale).changed(link.old);
@@ -109,9 +110,12 @@ async fn change(
             .move_account(&pending, link.old, link.new)
             .await?
         {
-            // The address is changed: that a network is not remembered is no reason to say otherwise.
+            // The address is changed already: if the network cannot be noted, that is no reason to report a failure.
             let network = service.network(request);
-            let _ = service.limits.know_network(link.new, &network).await;
+            let known = service
+                .limits
+                .know_network(link.new, &pending.account, &network);
+            let _ = known.await;
             return Ok(done(service, request, Outcome::Changed));
         }
         pending = match find(service, link).await? {

@@ -14,7 +14,7 @@ use addresses::EmailAddress;
 
 use crate::LinkForm;
 
-/// Mails a fresh link if there is still a row that waits; the answer does not show whether there is.
+/// Mails a fresh link if the address still has a waiting row. The answer does not show whether it has one.
 pub async fn send(
     service: &Service,
     request: &Request,
@@ -37,7 +37,7 @@ pub async fn send(
     let mut mailed = false;
     let user = users.find(email).await?.filter(User::is_waiting);
     if let Some(user) = user {
-        // Whoever signed up before the row was made may not be who made it.
+        // A link that is older than the row may be of another person's sign-up.
         let contests = !user.is_of_link(link.date_signed);
         let still_waits = users.renew(email, &user, contests).await?;
         let kind = MailKind::SignUp { made_row: false };

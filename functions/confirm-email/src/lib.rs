@@ -24,7 +24,7 @@ pub enum ConfirmOn {
     /// The browser that signed up, or the password.
     #[default]
     Browser,
-    /// Nothing: whoever opens the link is trusted.
+    /// Nothing: anybody who opens the link is trusted.
     Visit,
 }
 
@@ -47,7 +47,7 @@ impl ConfirmOn {
 struct LinkForm {
     password: Field,
     password_again: Field,
-    /// In forms the provider's script names it.
+    /// In forms, the provider's script chooses this name.
     #[serde(alias = "cf-turnstile-response", alias = "h-captcha-response")]
     challenge: Field,
 }
@@ -97,7 +97,7 @@ async fn follow(
         (Purpose::SignUp(email), None) => {
             sign_up_link::open(service, confirm_on, request, email, &link).await
         }
-        // A fresh link would need a fresh proof of the password.
+        // No fresh link: it would need the account's password again.
         (Purpose::Change { .. }, _) if link.expired => Err(Problem::ExpiredChange.into()),
         (Purpose::Change { old, new }, form) => {
             let change = change_link::Followed {

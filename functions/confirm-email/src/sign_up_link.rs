@@ -16,7 +16,8 @@ use lambda_http::http::Method;
 
 use crate::{ConfirmOn, LinkForm, browser_id};
 
-/// Opens the link: confirms if the browser or the setting vouches for whoever opens it, and else asks for the password.
+/// Opens the link. Confirms if the cookie is that of the sign-up, or if `CONFIRM_ON=visit` and the row is not contested.
+/// Otherwise asks for the password.
 pub async fn open(
     service: &Service,
     confirm_on: ConfirmOn,
@@ -43,7 +44,7 @@ pub async fn open(
     }
 }
 
-/// Answers as opening the link would, and changes nothing but a row that other code has left to expire.
+/// Answers as if it opened the link. Changes nothing, but removes an expiry that other code has left in a confirmed row.
 async fn look(
     service: &Service,
     confirm_on: ConfirmOn,
@@ -101,8 +102,8 @@ async fn try_password(
     let user = user.ok_or(Problem::InvalidLink)?;
     let is_right = passwords::is_password_of(user.password_hash(), password) && attempt.allowed;
     if user.is_confirmed() {
-        let confirmation = Confirmation::DoneBefore;
-        return answer(service, request, email, link, confirmation);
+        service.users.keep_confirmed(email, &user).await?;
+        return Ok(done(service, request, Outcome::ConfirmedBefore));
     }
     if let (true, Some(hash)) = (is_right, user.password_hash()) {
         let proof = Proof::Password(hash);
@@ -149,7 +150,7 @@ async fn choose_password(
     answer(service, request, email, link, confirmation)
 }
 
-/// Input that cannot be accepted; but where there is nothing left to do, that is what to say.
+/// The answer to invalid input. If the address is confirmed already, it says that instead.
 async fn reject(
     service: &Service,
     request: &Request,
@@ -159,7 +160,8 @@ async fn reject(
 ) -> Result<Answer, Refusal> {
     let user = find(service, email, link).await?;
     if user.is_confirmed() {
-        return answer(service, request, email, link, Confirmation::DoneBefore);
+        service.users.keep_confirmed(email, &user).await?;
+        return Ok(done(service, request, Outcome::ConfirmedBefore));
     }
     let (errors, reason) = (&[error], "invalid-input");
     Ok(invalid(service, request, email, &user, errors, reason))
@@ -227,8 +229,8 @@ fn choose(email: &EmailAddress, why: WhyChoose) -> Content<'_> {
     Content::ChoosePassword { email, why }
 }
 
-/// The page again, with both fields: a wrong password may have been mistyped or somebody else's. An address that is confirmed
-/// needs none.
+/// The page again, with both password fields: after a wrong password the person may type it again, or choose a new one if the
+/// sign-up was somebody else's. A confirmed address needs neither.
 fn invalid(
     service: &Service,
     request: &Request,

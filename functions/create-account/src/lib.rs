@@ -1,4 +1,4 @@
-//! Signing up: the form, the row that waits for its confirmation, and the mail with the link.
+//! Signing up: the form, the waiting row, and the mail with the link.
 
 use accounts::limits::MailKind;
 use accounts::outcome::Outcome;
@@ -21,7 +21,7 @@ use uuid::Uuid;
 struct SignUpForm {
     email: Field,
     password: Field,
-    /// In forms the provider's script names it.
+    /// In forms, the provider's script chooses this name.
     #[serde(alias = "cf-turnstile-response", alias = "h-captcha-response")]
     challenge: Field,
 }
@@ -80,7 +80,7 @@ async fn sign_up(service: &Service, request: &Request) -> Result<Answer, Refusal
         return invalid(&[error], "challenge");
     }
 
-    // Before the address is looked up, so that it takes the same time for every address.
+    // Hashed before the address is looked up, so that every address takes the same time.
     let password = password.hash().map_err(Unavailable::from)?;
     let id = Uuid::new_v4().to_string();
     let new = NewUser {
@@ -90,17 +90,17 @@ async fn sign_up(service: &Service, request: &Request) -> Result<Answer, Refusal
         locale: request.language,
     };
     let found = users.create(&new).await?;
-    let outcome = mail(service, &new, &found).await?;
+    let outcome = mail(service, &new, found).await?;
 
     let cookie = cookie::set(site, &links.cookie(&id).await?, links.max_age);
     Ok(Answer::accepted(request, &site.index_url, outcome).with_cookie(cookie))
 }
 
-/// Mails what the sign-up found, unless the address has had enough mail.
+/// Sends the mail that fits what the sign-up found, unless the address has reached its limit.
 async fn mail(
     service: &Service,
     new: &NewUser<'_>,
-    found: &Created,
+    found: Created,
 ) -> Result<Outcome, Unavailable> {
     let Service {
         users,
@@ -111,21 +111,16 @@ async fn mail(
     let kind = MailKind::SignUp {
         made_row: matches!(found, Created::New),
     };
-    // Somebody may have followed the link meanwhile.
-    let confirmed = users.contest(new, found).await?.map(Created::Exists);
-    // Last, since a claim that is followed by a failure holds back the next mail.
+    let found = users.contest(new, found).await?;
+    // Claimed last: if a later step failed, the claim would hold back the next mail.
     let claim = limits.claim_mail(kind, new.email, links.max_age).await?;
-    let found = match found {
-        Created::New => found,
-        Created::Exists(_) => confirmed.as_ref().unwrap_or(found),
-    };
-    let claim = match found {
-        // Who has complained gets no more mail.
+    let claim = match &found {
+        // No more mail to an address that complained.
         Created::Exists(user) if user.has_complained() => None,
         _ => claim,
     };
     let mailed = claim.is_some();
-    let (outcome, user) = match found {
+    let (outcome, user) = match &found {
         Created::New => (Outcome::SignedUp { mailed }, None),
         Created::Exists(user) if user.is_waiting() => (Outcome::Repeated { mailed }, Some(user)),
         Created::Exists(user) => (Outcome::HasAccount { mailed }, Some(user)),

@@ -18,12 +18,12 @@ use crate::Settings;
 #[serde(default)]
 struct ResetForm {
     email: Field,
-    /// In forms the provider's script names it.
+    /// In forms, the provider's script chooses this name.
     #[serde(alias = "cf-turnstile-response", alias = "h-captcha-response")]
     challenge: Field,
 }
 
-/// Mails every address something, after the same calls: a link, or that it has no account.
+/// Makes the same calls and sends a mail for every address: a link, or the note that it has no account.
 pub async fn post(
     service: &Service,
     settings: &Settings,
@@ -55,7 +55,7 @@ pub async fn post(
     let claim = limits
         .claim_mail(MailKind::Reset, &email, settings.max_age)
         .await?;
-    // Who has complained gets no more mail.
+    // No more mail to an address that complained.
     let has_complained = user.as_ref().is_some_and(User::has_complained);
     let claim = claim.filter(|_| !has_complained);
     let mailed = claim.is_some();

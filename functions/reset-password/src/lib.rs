@@ -1,4 +1,4 @@
-//! A new password for whoever forgot theirs: the form, the mail with the link, and the link.
+//! Forgotten passwords: the form, the mail with the link, and the link.
 
 mod ask;
 mod set;

@@ -80,8 +80,8 @@ pub async fn post(
         let language = request.language;
         if users.reset(&link, &found, &password, language).await? == Reset::Done {
             let network = service.network(request);
-            // The password is set: that a network is not remembered is no reason to say otherwise.
-            let _ = limits.know_network(&link.email, &network).await;
+            // The password is set already: if the network cannot be noted, that is no reason to report a failure.
+            let _ = limits.know_network(&link.email, &found, &network).await;
             let message = language.texts().message_password_set;
             let (url, outcome) = (&site.sign_in_url, Outcome::PasswordChanged);
             return Ok(Answer::done(request, url, message, outcome));

@@ -1,5 +1,5 @@
-//! The SDK's configuration: what AWS documents for the environment, without the cost of `aws-config`, which asks files,
-//! processes and servers that a function does not have.
+//! The SDK's configuration from environment variables, as AWS documents them. `aws-config` would cost more: it also asks
+//! files, processes and servers, which a function does not have.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use url::Url;
 
 use crate::settings::{self, Environment, InvalidSetting};
 
-/// How long one attempt may take, and a call with its retries. `lambda::DEADLINE` bounds the whole request.
+/// Time-outs of one attempt, and of a call with its retries. `lambda::DEADLINE` bounds the whole request.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(3_500);
 
@@ -47,7 +47,7 @@ pub fn config(environment: &Environment) -> Result<SdkConfig, InvalidSetting> {
     let trust = trust_store(environment, &region)?;
     let tls = TlsContext::builder().with_trust_store(trust).build();
     let tls = tls.map_err(|_| InvalidSetting::new("AWS_CA_BUNDLE", CA_BUNDLE))?;
-    // One connector for all clients: the SDK would make one for each set of time-outs and one more to see whether it can.
+    // One connector for all clients. By default the SDK makes one for each set of time-outs, and one more as a check.
     let connector = Connector::builder()
         .tls_provider(Provider::rustls(CryptoMode::AwsLc))
         .tls_context(tls)
@@ -77,7 +77,7 @@ pub fn config(environment: &Environment) -> Result<SdkConfig, InvalidSetting> {
                 .operation_timeout(OPERATION_TIMEOUT)
                 .build(),
         )
-        // What it protects from, the time-outs bound as well.
+        // The time-outs bound a stalled stream already.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .service_config(ServiceEndpoints::of(environment))
         .use_fips(switch(environment, "AWS_USE_FIPS_ENDPOINT")?)
@@ -93,8 +93,8 @@ pub fn config(environment: &Environment) -> Result<SdkConfig, InvalidSetting> {
 const ENDPOINT: &str = "an http(s) URL";
 const CA_BUNDLE: &str = "the path of a file with PEM certificates of authorities";
 
-/// Turns a call into an unsigned `GET /` that opens a connection and means nothing: no service charges it or logs it as a call.
-/// The SDK cannot open one otherwise.
+/// Turns a call into an unsigned `GET /`, to open a connection: the SDK has no other way. No service charges for this request
+/// or logs it as a call.
 #[derive(Debug)]
 pub(crate) struct OpenConnection;
 
@@ -137,7 +137,7 @@ fn region(environment: &Environment) -> Result<String, InvalidSetting> {
     }
 }
 
-/// Lambda puts the role's credentials into the environment, and ends the process before they do.
+/// Lambda puts the role's credentials into the environment, and ends the process before they expire.
 fn credentials(environment: &Environment) -> Result<Credentials, InvalidSetting> {
     let text = |value: &str| Some(value.to_owned());
     let id = environment.required("AWS_ACCESS_KEY_ID", "an access key's id", text)?;
@@ -157,7 +157,7 @@ fn switch(environment: &Environment, variable: &'static str) -> Result<bool, Inv
         .unwrap_or(false))
 }
 
-/// Whether DynamoDB is a stand-in that is reached by plain HTTP, and not Amazon's.
+/// Whether DynamoDB is a local stand-in, which is reached by plain HTTP.
 pub fn is_local(environment: &Environment) -> bool {
     let endpoint = environment
         .get("AWS_ENDPOINT_URL_DYNAMODB")
@@ -172,8 +172,8 @@ fn ignores_configured_endpoints(environment: &Environment) -> bool {
         .is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// Whom to believe: `AWS_CA_BUNDLE` alone if it is set; Amazon's own roots for Amazon's own endpoints; the system's roots
-/// for whatever else is configured, and for partitions whose certificates Amazon's published roots may not have signed.
+/// The trusted roots: `AWS_CA_BUNDLE` alone if it is set; Amazon's own roots for Amazon's own endpoints; the system's roots
+/// for other endpoints, and for partitions whose certificates Amazon's published roots may not have signed.
 fn trust_store(environment: &Environment, region: &str) -> Result<TrustStore, InvalidSetting> {
     if let Some(bundle) = environment.optional("AWS_CA_BUNDLE", CA_BUNDLE, read_ca_bundle)? {
         return Ok(bundle
@@ -191,8 +191,8 @@ fn trust_store(environment: &Environment, region: &str) -> Result<TrustStore, In
     Ok(TrustStore::empty().with_pem_certificate(AMAZON_ROOTS))
 }
 
-/// The certificates of a PEM file that rustls can use, each a PEM text of its own: the HTTP client panics on any other, and
-/// companies' bundles hold some.
+/// The certificates of a PEM file that rustls can use, each as a PEM text of its own. The HTTP client panics on other
+/// certificates, and companies' bundles hold some.
 fn read_ca_bundle(path: &str) -> Option<Vec<String>> {
     const END: &str = "-----END CERTIFICATE-----";
     let is_usable = |pem: &&str| {

@@ -1,9 +1,9 @@
-//! The check of a provider that a person fills in a form, by the `siteverify` protocol that Turnstile
+//! Asks a provider whether a person fills in a form. Turnstile
 //! (<https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>) and hCaptcha
-//! (<https://docs.hcaptcha.com/#verify-the-user-response-server-side>) share.
+//! (<https://docs.hcaptcha.com/#verify-the-user-response-server-side>) share the `siteverify` protocol.
 //!
-//! `remoteip`, which is optional, is not sent: where the API has no IPv6 and the provider has, the two see different addresses
-//! of one person.
+//! The optional `remoteip` is not sent: if the provider has IPv6 and the API has not, they see different addresses of one
+//! person.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -30,8 +30,9 @@ use crate::unavailable::Unavailable;
 /// How long the provider may take. After that a request is let through to the other limits.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The most bytes of a response. Turnstile's have at most 2,048; hCaptcha names no bound, and its widget sends them twice in a
-/// body of at most 16 KiB. What is longer could make the provider refuse the whole call, and so be let through.
+/// The most bytes of a response. Turnstile's have at most 2,048. hCaptcha documents no bound; its widget sends the response
+/// twice in a body of at most 16 KiB. A longer response could make the provider refuse the call without a verdict, and would
+/// so be let through.
 const MAX_RESPONSE: usize = 8 * 1024;
 
 /// The most bytes of a verdict; the usual ones have 300.
@@ -56,7 +57,7 @@ pub struct Widget {
     pub script_url: String,
     /// The sources that the content security policy must allow.
     pub sources: String,
-    /// Whether the script loads styles into the page itself and calls its server from there, and not from its frame.
+    /// Whether the script loads styles and calls its server from the page itself, not from its frame.
     pub works_in_page: bool,
 }
 
@@ -67,7 +68,7 @@ pub enum Verdict {
     Failed,
     /// The provider does not know our secret, so that nobody can pass.
     UnknownSecret(Unavailable),
-    /// The provider is down, slow, or answers what is no verdict.
+    /// The provider is down or slow, or its answer is not a verdict.
     None(Unavailable),
 }
 
@@ -91,9 +92,9 @@ impl NoAnswer {
 pub struct Challenge {
     verify_url: String,
     secret: String,
-    /// hCaptcha's secret is good for all site keys of a team, so a response must be one of this key. Turnstile's is not.
+    /// For hCaptcha only: its secret is valid for all site keys of a team, so a response must be checked against this key.
     site_key: Option<String>,
-    /// Made by the first request: the system's roots take most of a start.
+    /// Made by the first request: reading the system's roots would take most of a start.
     connector: OnceLock<SharedHttpConnector>,
 }
 
@@ -105,7 +106,7 @@ enum ChallengeSecret {
     Arn(String),
 }
 
-/// The challenge as it is set, whose secret may still have to be fetched.
+/// The challenge's settings. The secret may still have to be fetched.
 pub struct ChallengeSettings {
     pub widget: Widget,
     provider: Provider,
@@ -257,10 +258,12 @@ impl ChallengeSettings {
 }
 
 impl Challenge {
-    /// Asks the provider about the response that its widget put into a form. No other failure is an error.
+    /// Asks the provider about the response that its widget put into a form. Every failure is a [`Verdict`] too.
     pub async fn verify(&self, response: &str) -> Verdict {
-        // As the tokens of both providers are; also no way to make the provider answer something else than a verdict.
-        let is_token = response.bytes().all(|byte| byte.is_ascii_graphic());
+        // Both providers' tokens have the characters of RFC 6750's. Any other text might make a firewall in front of the
+        // provider answer without a verdict.
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+        let is_token = response.bytes().all(is_token);
         if !is_token || response.len() > MAX_RESPONSE {
             return Verdict::Failed;
         }
@@ -273,7 +276,7 @@ impl Challenge {
         let form = form.finish();
         let asked = timeout(TIMEOUT, async {
             match self.ask(&form).await {
-                // A connection of the pool may have died since; the next one is new.
+                // A pooled connection may have died; the second call opens a new one.
                 Err(NoAnswer::Connection) => self.ask(&form).await,
                 answer => answer,
             }
@@ -297,7 +300,7 @@ impl Challenge {
         headers.insert("content-type", "application/x-www-form-urlencoded");
         let answer = connector.call(request).await;
         let answer = answer.map_err(|_| NoAnswer::Connection)?;
-        // A refusal may have a status of 4xx, and is a verdict all the same.
+        // A refusal may have a status of 4xx: it is a verdict too.
         if answer.status().is_server_error() {
             return Err(NoAnswer::Unreadable);
         }
@@ -306,7 +309,8 @@ impl Challenge {
         serde_json::from_slice(&body.to_bytes()).map_err(|_| NoAnswer::Unreadable)
     }
 
-    /// The functions trust Amazon's roots only; the provider's certificate is another authority's.
+    /// A connector that trusts the system's roots. The other clients trust Amazon's only, which do not sign the provider's
+    /// certificate.
     fn connector(&self) -> Option<&SharedHttpConnector> {
         if self.connector.get().is_none() {
             let tls = TlsContext::builder().with_trust_store(TrustStore::default());

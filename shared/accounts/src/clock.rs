@@ -8,7 +8,7 @@ pub fn now() -> u64 {
     u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
 }
 
-/// The part of the present second that has passed, for jitter.
+/// Nanoseconds since the current second began, for jitter.
 pub(crate) fn nanosecond() -> u32 {
     Timestamp::now().subsec_nanosecond().unsigned_abs()
 }
@@ -40,7 +40,7 @@ impl Date {
     }
 }
 
-/// The reverse of [`rfc3339`]; `None` for what is no such time.
+/// The reverse of [`rfc3339`]; `None` if the text is no such time.
 pub fn parse_rfc3339(text: &str) -> Option<u64> {
     text.parse::<Timestamp>()
         .ok()

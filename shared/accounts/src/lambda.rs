@@ -36,15 +36,15 @@ pub struct Exchange {
     outcome: Outcome,
 }
 
-/// A function's `main`: starts it, answers events until Lambda ends the process, and writes one line of log for the start and
-/// one for each event. No event makes it fail. `settings` reads what only this function needs; `answer` answers a request for a route of the service, of
-/// which those of other functions are not found.
+/// A function's `main`: starts it and answers events until Lambda ends the process. Writes one line of log for the start and
+/// one for each event. No event makes it fail. `settings` reads what only this function needs. `answer` answers a request for
+/// any route of the service; it answers those of other functions with "not found".
 pub async fn run<S>(
     keys: Use,
     settings: impl FnOnce(&Environment) -> Result<S, InvalidSetting>,
     answer: impl AsyncFn(&Service, &S, &Request, &Route) -> Result<Answer, Refusal>,
 ) -> ExitCode {
-    // A panic's message can hold anything; its place cannot.
+    // Logs the place only: a panic's message can hold anything, personal data included.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         eprintln!("panicked at {}", place.unwrap_or_default());
@@ -156,7 +156,7 @@ async fn answer_request<S>(
     answer.unwrap_or_else(|refusal| Answer::refusal(request, site, &refusal))
 }
 
-/// A method's name if it is one of the usual ones: any other is text from outside.
+/// The method's name if it is a usual one. Any other is untrusted text, and becomes `other`.
 fn known_method(method: &Method) -> &'static str {
     ["GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"]
         .into_iter()
@@ -178,8 +178,8 @@ impl Exchange {
     }
 }
 
-/// An exchange as the reply to its event. A REST API takes a reply with `cookies` for malformed, and `cargo lambda watch` one of
-/// payload 2.0 without.
+/// An exchange as the reply to its event. A REST API rejects a reply with `cookies` as malformed. `cargo lambda watch`
+/// rejects one of payload 2.0 without `cookies`.
 struct Reply(Exchange);
 
 impl Serialize for Reply {

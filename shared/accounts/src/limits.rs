@@ -1,10 +1,11 @@
-//! The limits, in a table of their own. Each is claimed by one conditional write, without a read, before what it limits.
+//! The limits, in a table of their own. Each is claimed by one conditional write, without a read, before the action that it
+//! limits.
 //!
-//! An item's key names the limit and, as an HMAC, whom it is for: no address is kept here. Items expire by TTL when they do
-//! not count any more. What holds at all times:
+//! An item's key holds the limit's name and an HMAC of whom it is for, so no address is kept here. Items expire by TTL when
+//! they no longer count. Invariants:
 //!
-//! 1. Of all who claim one right at one time, no more get it than the limit says.
-//! 2. A claim that is repeated because its answer was lost counts once, or twice if another one came in between.
+//! 1. However many requests claim a right at once, no more get it than the limit allows.
+//! 2. A claim that is repeated because its answer was lost counts once, or twice if another claim came in between.
 //! 3. A rejected claim is not recorded, so every window ends.
 
 pub mod attempts;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use uuid::Uuid;
 
-pub use self::mails::{MailClaim, MailKind};
+pub use self::mails::{Claim, MailKind};
 pub use self::notices::NoticeClaim;
 use crate::clock;
 use crate::links::keys::KeyStore;
@@ -34,7 +35,7 @@ pub struct Limits {
     keys: Arc<KeyStore>,
 }
 
-/// The limits as they are set, without the keys that hide whom they are for.
+/// The limits' settings, without the keys of the HMACs.
 pub struct LimitsSettings {
     table: Table,
     /// `RESEND_COOLDOWN`: seconds between two mails of a kind to one address; 0 lifts the daily limits too.
@@ -69,7 +70,7 @@ impl LimitsSettings {
 }
 
 impl Limits {
-    /// Adds one to the counter of `limit` for `whom` in the present window, unless that has reached `max` already.
+    /// Adds one to the counter of `limit` for `whom` in the current window; `false` if it has reached `max`.
     async fn count(
         &self,
         limit: &str,
@@ -101,7 +102,7 @@ impl Limits {
         })
     }
 
-    /// What stands for a network in a user's row.
+    /// The HMAC that stands for a network in a user's row.
     pub async fn digest(&self, network: &Network) -> String {
         self.key("network", network.as_str()).await
     }
@@ -112,7 +113,7 @@ impl Limits {
     }
 }
 
-/// Whether a refused write is our own that was repeated because its answer was lost.
+/// Whether a write was refused because our own had succeeded before: its answer was lost, so the SDK repeated it.
 fn is_ours(item: Option<&crate::table::Item>, attribute: &str, id: &str) -> bool {
     item.and_then(|item| read_text(item, attribute)) == Some(id)
 }

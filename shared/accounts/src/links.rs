@@ -50,7 +50,7 @@ pub enum Purpose {
     },
 }
 
-/// What a genuine reset link says that has not expired.
+/// What a genuine reset link says, if it has not expired.
 pub struct ResetLink {
     pub email: EmailAddress,
     /// When it was made: epoch seconds.
@@ -105,7 +105,7 @@ impl Links {
         Some(link)
     }
 
-    /// What a reset token says, or `None` if it is also older than `max_age` seconds.
+    /// What a reset token says. `None` as for [`Links::read`], and if it is older than `max_age` seconds.
     pub async fn read_reset(&self, token: &str, max_age: u64) -> Option<ResetLink> {
         let loaded = self
             .verify(|signers| loads::<String>(&signers.reset, token))
@@ -131,7 +131,8 @@ impl Links {
         Some(loaded.value)
     }
 
-    /// Reads with the current keys, and once more with newer ones if there are some: the key may just have been rotated.
+    /// Reads with the current keys. If no key verifies the token, reads with newer ones, if there are any: the key may just
+    /// have been rotated.
     async fn verify<T>(&self, read: impl Fn(&Signers) -> Result<T, signing::Error>) -> Option<T> {
         match read(&*self.keys.current().await) {
             Err(signing::Error::BadSignature) => read(&*self.keys.renewed().await?).ok(),
@@ -168,7 +169,7 @@ fn read_link(signers: &Signers, token: &str) -> Result<Option<Link>, signing::Er
     }
 }
 
-/// Judges no age: that is for the caller, who allows for clocks that differ.
+/// Does not check the age. The caller does, with a leeway for clocks that differ.
 fn loads<T: DeserializeOwned>(
     serializer: &UrlSafeTimedSerializer,
     token: &str,

@@ -12,7 +12,7 @@ use crate::unavailable::Unavailable;
 /// The namespace of the metrics.
 const NAMESPACE: &str = "Accounts";
 
-/// A request, as the log shows it: nothing of it tells who made it.
+/// A request, as the log shows it. Nothing in it identifies a person.
 pub struct Record<'a> {
     /// The function's name.
     pub function: &'a str,
@@ -37,11 +37,11 @@ pub struct Record<'a> {
 /// Which records are written: `AWS_LAMBDA_LOG_LEVEL`, as AWS documents it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Requests that nothing is wrong with.
+    /// Requests that did not fail.
     Info,
     /// Failures of a dependency.
     Error,
-    /// Nothing that a request can come to.
+    /// No request has this level.
     Fatal,
 }
 
@@ -57,7 +57,7 @@ impl Level {
     }
 }
 
-/// Writes that a request went on without a dependency that is not needed to answer it. The request's own line follows.
+/// Writes that an optional dependency failed and the request went on without it. The request's own line follows.
 pub fn went_on_without(at_least: Level, outcome: &str, cause: &Unavailable) {
     if Level::Error >= at_least {
         let reason = cause.to_string();

@@ -10,7 +10,7 @@ pub enum Outcome {
     CreatedPage,
     ConfirmedPage,
     PasswordPage,
-    /// A `HEAD` of a link that would have been followed.
+    /// A `HEAD` of a link that a `GET` would have followed.
     Head,
     Preflight,
     // A sign-up.

@@ -10,7 +10,7 @@ use crate::aws;
 use crate::challenge::{Challenge, ChallengeSettings, Verdict};
 use crate::limits::attempts;
 use crate::limits::requests::retry_after;
-use crate::limits::{Limits, LimitsSettings, MailClaim};
+use crate::limits::{Claim, Limits, LimitsSettings};
 use crate::links::keys::{KeySource, KeyStore, Use};
 use crate::links::{self, Links};
 use crate::log::{self, Level};
@@ -44,15 +44,15 @@ pub struct Service {
 
 /// An attempt at a password.
 pub struct Attempt {
-    /// Whether it counts: there were not too many.
+    /// Whether the attempt is within the limits.
     pub allowed: bool,
-    /// The account as it is.
+    /// The row of the address, if there is one.
     pub user: Option<User>,
 }
 
 impl Service {
-    /// Reads the settings, all before the first call to AWS, which fetches the keys. The connections that the first request
-    /// needs are opened meanwhile. An error is one line that names the variable.
+    /// Reads all settings before the first call to AWS, which fetches the keys. Meanwhile it opens the connections that the
+    /// first request needs. An error is one line that names the variable.
     pub async fn from_env(environment: &Environment, keys: Use) -> Result<Self, Box<dyn Error>> {
         let config = aws::config(environment)?;
         let sender = Sender::from_env(environment)?;
@@ -68,9 +68,9 @@ impl Service {
         let limits = LimitsSettings::from_env(environment, &dynamodb)?;
         let source = KeySource::from_env(environment, &config, keys)?;
         if matches!(source, KeySource::SecretsManager(_)) {
-            // Not waited for: a start neither fails nor takes longer for a connection.
+            // Not awaited: a connection must neither fail nor delay the start.
             tokio::spawn(users.open_connection());
-            // What only signs mails what it signs; what verifies rarely mails.
+            // A function that only signs also mails its links. A function that verifies rarely sends mail.
             if keys == Use::Sign {
                 tokio::spawn(mailer.open_connection());
             }
@@ -115,19 +115,23 @@ impl Service {
         request: &Request,
     ) -> Result<Attempt, Unavailable> {
         let network = self.network(request);
-        let (allowed, is_known, user, digest) = tokio::try_join!(
+        let (allowed, user, digest) = tokio::try_join!(
             self.limits.claim_attempt_from(account, &network),
-            self.limits.is_known(account, &network),
             self.users.find(account),
             async { Ok(self.limits.digest(&network).await) },
         )?;
+        let is_known = async || {
+            let user = user.as_ref();
+            self.limits.is_known(account, user, &network).await
+        };
+        let was_seen_here = is_known().await?;
         let was_confirmed_here = user.as_ref().is_some_and(|user| {
             user.confirmed_from.as_ref() == Some(&digest)
                 && user.confirmed_at.is_some_and(attempts::is_recent)
         });
         // One more write in every case, so that the number of calls does not tell which networks an account knows.
-        let is_free = if is_known || was_confirmed_here || !allowed {
-            self.limits.is_known(account, &network).await?;
+        let is_free = if was_seen_here || was_confirmed_here || !allowed {
+            is_known().await?;
             true
         } else {
             self.limits.claim_attempt_from_unknown(account).await?
@@ -138,8 +142,8 @@ impl Service {
         })
     }
 
-    /// Whether the client has passed the challenge, if there is one. Without the provider's verdict it counts as passed: then
-    /// the other limits hold alone, and the log says so.
+    /// Whether the client has passed the challenge, if there is one. Without a verdict of the provider it counts as passed:
+    /// then only the other limits hold, and the log says so.
     pub async fn check_challenge(
         &self,
         request: &Request,
@@ -181,12 +185,12 @@ impl Service {
     pub async fn mail(
         &self,
         to: &EmailAddress,
-        claim: MailClaim,
+        claim: Claim,
         mail: Mail,
     ) -> Result<(), Unavailable> {
         let sent = self.mailer.send(to, mail).await;
         if sent.is_err() {
-            // If this fails too, the address waits for the cooldown; the cause to report is the first.
+            // If this fails too, the next mail to the address waits for the cooldown. The error to report is the first one.
             let _ = self.limits.lift(claim).await;
         }
         sent

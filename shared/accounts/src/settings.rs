@@ -6,7 +6,7 @@ use std::fmt;
 
 use url::{Host, Url};
 
-/// A variable that is missing or holds something else than it should. Never holds or prints the value.
+/// A variable that is missing or invalid. Never holds or prints the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidSetting {
     variable: &'static str,
@@ -42,7 +42,7 @@ impl Environment {
         Self(std::env::vars_os().collect())
     }
 
-    /// A variable's text. An empty one, as a template's empty parameter makes it, counts as absent.
+    /// A variable's text. An empty one counts as absent, since an empty parameter of the template makes an empty variable.
     pub fn get(&self, variable: &str) -> Option<&OsStr> {
         self.0
             .get(OsStr::new(variable))

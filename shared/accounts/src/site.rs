@@ -10,7 +10,7 @@ use crate::texts::Language;
 /// The default of `ACCENT_COLOR`.
 const ACCENT_COLOR: u32 = 0x1d_4e_d8;
 
-/// The public face of the service. Nothing of it is ever taken from a request.
+/// The public face of the service. None of it is ever taken from a request.
 #[derive(Clone)]
 pub struct Site {
     /// Shown in pages and mails.
@@ -21,11 +21,11 @@ pub struct Site {
     pub index_url: String,
     /// Where a browser goes once its address is confirmed.
     pub sign_in_url: String,
-    /// The language of whoever asks for none of ours.
+    /// The language for a request that asks for none of ours.
     pub language: Language,
     /// The colour of buttons and links: `#rrggbb`.
     pub accent_color: String,
-    /// The colour of links on a dark ground.
+    /// The colour of links on a dark background.
     pub accent_on_dark: String,
     /// An image above pages and mails.
     pub logo_url: Option<Url>,
@@ -172,7 +172,7 @@ fn accent_color(value: &str) -> Option<u32> {
     (contrast(0xff_ff_ff, color) >= 4.5).then_some(color)
 }
 
-/// A tint that can be read on the dark ground of pages and mails, whatever the colour: two fifths of it, and white.
+/// A tint of the colour: two fifths of it, the rest white. Any tint is readable on the dark background of pages and mails.
 fn lighter(color: u32) -> u32 {
     let tint = |shift: u32| (((color >> shift & 0xff) * 2 + 0xff * 3) / 5) << shift;
     tint(16) | tint(8) | tint(0)

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::settings::{Environment, InvalidSetting};
 use crate::unavailable::Unavailable;
 
-/// How often an operation is repeated because another one was quicker.
+/// How often an operation is attempted while concurrent ones keep winning.
 pub const ROUNDS: usize = 8;
 
 /// An item, as the SDK has it.
@@ -28,12 +28,12 @@ pub(crate) struct Table {
     key: &'static str,
 }
 
-/// What a conditional write came to. If its answer was lost, the SDK repeats it, and the condition may refuse the repetition:
-/// whoever must know that looks for a value of its own in the item.
+/// The result of a conditional write. If its answer was lost, the SDK repeats the write, and the condition may refuse the
+/// repetition. A caller that must recognise this looks for a value of its own in the item.
 #[must_use]
 pub(crate) enum Written {
     Done,
-    /// The condition did not hold for the item as it is, if there is one.
+    /// The condition did not hold. The item, if there is one.
     Refused(Option<Item>),
 }
 
@@ -91,7 +91,7 @@ impl Table {
         }
     }
 
-    /// The item with this key, as the last write left it.
+    /// The item with this key, by a consistent read.
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Item>, Unavailable> {
         let get = self.client.get_item().table_name(&self.name);
         let get = get.key(self.key, text(key)).consistent_read(true);
@@ -123,7 +123,7 @@ impl Table {
 }
 
 impl Condition {
-    /// Demands `term` too.
+    /// Adds a term that must hold too.
     pub(crate) fn and(&mut self, term: impl Into<Cow<'static, str>>) {
         self.terms.push(term.into());
     }
@@ -133,7 +133,7 @@ impl Condition {
         self.values.insert(name.to_owned(), value);
     }
 
-    /// Each term may hold an `OR`.
+    /// In parentheses, since each term may hold an `OR`.
     pub(crate) fn expression(&self) -> Option<String> {
         (!self.terms.is_empty()).then(|| format!("({})", self.terms.join(") AND (")))
     }
@@ -177,7 +177,7 @@ impl Write<'_> {
         self
     }
 
-    /// Sends it, and again while a transaction holds the item: the SDK does not repeat that by itself.
+    /// Sends it. Retries while a transaction holds the item, which the SDK does not do by itself.
     pub(crate) async fn send(self) -> Result<Written, Unavailable> {
         for _ in 0..ROUNDS {
             match self.send_once().await {
@@ -187,7 +187,11 @@ impl Write<'_> {
                 written => return written,
             }
         }
-        Err(Unavailable::new("UpdateItem", "contention"))
+        let operation = match self.what {
+            What::Put(_) => "PutItem",
+            What::Update { .. } => "UpdateItem",
+        };
+        Err(Unavailable::new(operation, "contention"))
     }
 
     async fn send_once(&self) -> Result<Written, Unavailable> {
@@ -255,7 +259,7 @@ impl Write<'_> {
     }
 }
 
-/// 20 to 70 ms, so that those who were in each other's way do not meet again.
+/// 20 to 70 ms, so that operations that collided do not collide again.
 pub(crate) fn jitter() -> Duration {
     Duration::from_millis(20 + u64::from(clock::nanosecond() / 1_000 % 50))
 }

@@ -1,7 +1,7 @@
 //! Every sentence of pages, mails, errors and problem details: one file for each language.
 //!
-//! A language is a file in `texts/` and a line in `languages!` below. A text that is missing or too many, or a placeholder that
-//! is missing or unknown, fails the build.
+//! A language is a file in `texts/` and a line in `languages!` below. A missing or unknown text or placeholder fails the
+//! build.
 
 mod fill;
 mod plural;
@@ -66,7 +66,7 @@ impl Language {
     /// The language that a tag names, or the part of it that we know: `de-AT` is `de`, `zh-CN` is `zh-Hans`.
     pub fn from_tag(tag: &str) -> Option<Self> {
         let tag = tag.trim().to_ascii_lowercase();
-        // Their readers write traditional characters.
+        // These mean traditional characters; ours are simplified.
         let is_hant = ["zh-hant", "zh-tw", "zh-hk", "zh-mo"];
         if is_hant.iter().any(|hant| tag.starts_with(hant)) {
             return None;
@@ -99,7 +99,7 @@ impl Language {
         texts.date(&day.to_string(), month, &year.to_string(), &time)
     }
 
-    /// A number of seconds as people say it: the largest unit that fits without a rest.
+    /// A number of seconds as people say it: the largest unit that leaves no remainder.
     pub fn duration(self, seconds: u64) -> String {
         let texts = self.texts();
         let (count, forms) = match seconds {
@@ -146,7 +146,7 @@ mod tests {
             "تأكيد عنوانك في \u{2068}My App\u{2069}"
         );
         assert_eq!(subject(Language::En), "Confirm your address for My App");
-        // A date is the language's own: its first letter gives it the direction.
+        // No isolates: a date is in the language itself, so its first letter sets the direction.
         assert_eq!(
             Language::Ar.time(1_764_000_000),
             "24 نوفمبر 2025 الساعة 16:00 (UTC)"

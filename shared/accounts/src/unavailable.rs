@@ -35,7 +35,7 @@ impl Unavailable {
         &self.reason
     }
 
-    /// What an SDK call came to, by the kind of failure and AWS' name of the error.
+    /// The failure of an SDK call, by its kind or by AWS' name of the error.
     #[must_use]
     pub fn from_sdk<E: ProvideErrorMetadata, R>(
         operation: &'static str,

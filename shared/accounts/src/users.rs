@@ -1,21 +1,25 @@
 //! The users' table, and the life of a row.
 //!
 //! ```text
-//!            sign-up              sign-up               both passwords, or the cookie
-//!   absent ──────────▶ waiting ──────────▶ contested ─────────────────────▶ confirmed
-//!     ▲                  │ │                  │                               ▲
-//!     │     expired      │ └──────────────────┼───────────────────────────────┘
-//!     └──────────────────┴────────────────────┘   link + cookie, or a password
+//!            sign-up              sign-up
+//!   absent ──────────▶ waiting ──────────▶ contested
+//!     ▲                 │   │               │   │
+//!     └──── expired ────┴───┼───────────────┘   │
+//!                           ▼                   │
+//!                       confirmed ◀─────────────┘
 //! ```
 //!
-//! What holds at all times, whatever runs at once, fails or is repeated:
+//! A link confirms together with the cookie of the sign-up that made the row, with the row's password, or with a new password
+//! typed twice. With `CONFIRM_ON=visit` it confirms alone, unless the row is contested. A reset link confirms with a new password.
 //!
-//! 1. A confirmed row stays confirmed. Its password is one that a reader of its mailbox has shown to know or has chosen
-//!    (with `CONFIRM_ON=visit`: or that of the only sign-up, if somebody opened its link).
-//! 2. A sign-up never changes a row but to make it contested. Nothing replaces a row but a confirmed change of address, and
-//!    that replaces waiting rows only.
-//! 3. A link acts only on the row that it was made for: none that is younger than the link.
-//! 4. Every write is conditional, and is recognised if it is repeated because its answer was lost.
+//! Invariants, whatever runs at once, fails or is repeated:
+//!
+//! 1. A confirmed row stays confirmed. A reader of its mailbox has chosen its password or has shown to know it (with
+//!    `CONFIRM_ON=visit` it may also be the password of the only sign-up, once somebody has opened its link).
+//! 2. A sign-up changes an existing row in one way only: it makes the row contested. Only a confirmed change of address
+//!    replaces a row, and only a waiting one.
+//! 3. A link acts only on the row that it was made for, never on one that is younger than the link.
+//! 4. Every write is conditional. If it is repeated because its answer was lost, it is recognised or changes nothing.
 //! 5. Attributes that are not ours are never touched.
 
 pub mod change;
@@ -37,7 +41,7 @@ pub use crate::table::ROUNDS;
 use crate::table::{Item, Table, text};
 use crate::unavailable::Unavailable;
 
-/// How long an unconfirmed row outlives its last link: seconds.
+/// How long an unconfirmed row is kept after its last link has expired: seconds.
 const GRACE: u64 = 7 * 86_400;
 
 /// `:true` must be given.
@@ -46,12 +50,12 @@ const NOT_CONFIRMED: &str = "attribute_not_exists(email_confirmed) OR email_conf
 /// `:now` must be given.
 const NOT_EXPIRED: &str = "attribute_not_exists(expires_at) OR expires_at >= :now";
 
-/// `:created_before` and `:string` must be given: RFC 3339 texts compare as times do, and other code may have put something else
+/// `:created_before` and `:string` must be given. RFC 3339 texts compare as times do. Other code may have put another type
 /// there.
 const NOT_YOUNGER_THAN_LINK: &str = "attribute_not_exists(created_at) OR created_at <= :created_before OR \
                                      (NOT attribute_type(created_at, :string))";
 
-/// A row of the first version that only remembers mails, and is nobody's.
+/// A row of the first version that only counts mails and belongs to no user.
 const RESERVED: &str = "attribute_exists(mail_claim) AND attribute_not_exists(user_id) AND \
                         attribute_not_exists(password_hash)";
 
@@ -86,7 +90,7 @@ impl Users {
         Ok(item.and_then(|item| User::from_item(&item, clock::now())))
     }
 
-    /// When an unconfirmed row expires whose last sign-up or mail is of `now`.
+    /// When an unconfirmed row expires if its last sign-up or mail is at `now`.
     fn expiry(&self, now: u64) -> u64 {
         now.saturating_add(self.max_age).saturating_add(GRACE)
     }

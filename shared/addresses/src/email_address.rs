@@ -27,7 +27,7 @@ pub struct EmailAddress(String);
 /// that would mislead: `Zoë <zoe@example.com>` is not an address with a `ë`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidEmailAddress {
-    /// Nothing was typed, but perhaps white space and invisible characters.
+    /// Nothing was typed, or only white space and invisible characters.
     Missing,
     /// There is no `@`.
     NoAt,
@@ -79,8 +79,8 @@ impl EmailAddress {
         self.parts().0
     }
 
-    /// The address as its owner recognizes it and nobody else can use it: `j…n@example.com` for `john@example.com`. Of
-    /// one or two characters only the first is shown.
+    /// The address in a form that its owner recognizes and nobody else can use: `j…n@example.com` for
+    /// `john@example.com`. Of a local part with one or two characters only the first is shown.
     #[must_use]
     pub fn masked(&self) -> String {
         let (local, domain) = self.parts();
@@ -158,7 +158,7 @@ fn parse_domain(domain: &str) -> Result<String, InvalidEmailAddress> {
     if domain.len() > MAX_TYPED_DOMAIN {
         return Err(InvalidEmailAddress::TooLong);
     }
-    // Lengths are judged below, so that they are told apart from other causes.
+    // Lengths are checked below, to tell them apart from other causes.
     let domain = Uts46::new()
         .to_ascii(
             domain.as_bytes(),

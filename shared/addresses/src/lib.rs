@@ -1,5 +1,4 @@
-//! E-mail addresses in one canonical form: what is stored, compared and mailed. Of use without the rest, where people
-//! sign in.
+//! E-mail addresses in one canonical form: what is stored, compared and mailed. Also usable alone, in a sign-in.
 //!
 //! ```
 //! use addresses::{EmailAddress, InvalidEmailAddress};

@@ -14,15 +14,14 @@ const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// The most memory that a stored hash may ask for, in KiB: 128 MiB. One that asks for more is taken for no hash of a
-/// password.
+/// The most memory that a stored hash may ask for, in KiB: 128 MiB. No password matches a hash that asks for more.
 pub const MAX_MEMORY_KIB: u32 = 128 * 1024;
 
-/// The most work that a stored hash may ask for: its memory in KiB times its passes. One that asks for more is taken for
-/// no hash of a password. This is seven times the work of one that this crate made.
+/// The most work that a stored hash may ask for: its memory in KiB times its passes. No password matches a hash that
+/// asks for more. This is seven times the work of one that this crate made.
 pub const MAX_WORK_KIB: u64 = 4 * 64 * 1024;
 
-/// A hash of no password, with the parameters of ours: what a password is checked against if nothing else is stored.
+/// A hash that no password matches, with our parameters. A password is checked against it if there is no usable hash.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdC4uLg$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// What is stored of a password: a PHC string
@@ -76,8 +75,8 @@ fn argon2_failed(error: argon2::Error) -> HashError {
 
 /// Whether `typed` is the password behind `hash`, a PHC string of Argon2.
 ///
-/// Without a hash, and with one that is not Argon2's or asks for more than [`MAX_MEMORY_KIB`] or [`MAX_WORK_KIB`], it is
-/// not; that takes as long as a check against a hash of ours. See [the crate](crate#what-a-check-costs).
+/// No password matches if there is no hash, or one that is not Argon2's or asks for more than [`MAX_MEMORY_KIB`] or
+/// [`MAX_WORK_KIB`]. This takes as long as a check against a hash of ours. See [the crate](crate#what-a-check-costs).
 #[must_use]
 pub fn is_password_of(hash: Option<&str>, typed: &str) -> bool {
     let stored = hash.and_then(StoredHash::parse);
@@ -96,13 +95,13 @@ struct StoredHash {
 }
 
 impl StoredHash {
-    /// `None` for whatever cannot be computed: each hash that is parsed costs one run of Argon2.
+    /// `None` for a hash that cannot be computed, so that every parsed hash costs one run of Argon2.
     fn parse(hash: &str) -> Option<Self> {
         let hash = phc::PasswordHash::new(hash).ok()?;
         let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
         let version = match hash.version {
             Some(version) => Version::try_from(version).ok()?,
-            // Older than the field itself, says the reference implementation's decoder.
+            // Hashes older than the field have no version, according to the reference implementation's decoder.
             None => Version::V0x10,
         };
         let params = Params::try_from(&hash).ok()?;
@@ -128,8 +127,8 @@ impl StoredHash {
     }
 }
 
-/// Runs Argon2 over memory that is allocated by the first call and kept, so that neither the start nor any other call pays
-/// for it. What needs more than our own hashes do gets memory of its own, which is given back.
+/// Runs Argon2 in memory that the first call allocates and later calls reuse, so that neither they nor the start pay
+/// for it. A hash that needs more memory than our own gets it separately, and it is freed.
 fn run(argon2: &Argon2, password: &[u8], salt: &[u8], hash: &mut [u8]) -> argon2::Result<()> {
     static MEMORY: Mutex<Vec<Block>> = Mutex::new(Vec::new());
     #[cfg(test)]

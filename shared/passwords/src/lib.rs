@@ -1,4 +1,4 @@
-//! Passwords: which ones are accepted, and what is stored of them. Of use without the rest, where people sign in.
+//! Passwords: which ones are accepted, and what is stored of them. Also usable alone, in a sign-in.
 //!
 //! ```
 //! use passwords::{InvalidPassword, Password, is_password_of};

@@ -6,7 +6,7 @@ use crate::normalisation::normalised;
 /// The fewest characters of a password (NIST SP 800-63B, 5.1.1.2).
 pub const MIN_LENGTH: usize = 8;
 
-/// The most characters of a password: more than NIST's least upper bound of 64.
+/// The most characters of a password. NIST asks for a maximum of at least 64.
 pub const MAX_LENGTH: usize = 128;
 
 /// The 11,611 most common passwords of eight characters or more, one a line, the most common first: from the frequency

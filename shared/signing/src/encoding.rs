@@ -3,7 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// What encodes to no more than this takes half the time that `encode_string`, which clears a kibibyte first, would.
+/// Up to this encoded length, a buffer on the stack takes half the time of `encode_string`, which clears a kibibyte
+/// first.
 const SHORT: usize = 64;
 
 pub(crate) const fn encoded_len(bytes: usize) -> usize {
@@ -25,7 +26,7 @@ fn encode_into<'a>(bytes: &[u8], buffer: &'a mut [u8]) -> Option<&'a str> {
     str::from_utf8(buffer.get(..len)?).ok()
 }
 
-/// What `text` decodes to, at the start of `buffer`; `None` too if it does not fit.
+/// Decodes `text` to the start of `buffer`; `None` also if it does not fit.
 pub(crate) fn decode_into<'a>(text: &str, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     let len = URL_SAFE_NO_PAD.decode_slice(text, buffer).ok()?;
 

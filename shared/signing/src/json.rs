@@ -53,7 +53,7 @@ impl Formatter for PythonFormatter {
     }
 }
 
-/// Rust's `{:?}` and Python's `repr` agree but for the exponent: `1e16` and `1e+16`, `1e-5` and `1e-05`.
+/// Rust's `{:?}` and Python's `repr` differ only in the exponent: `1e16` and `1e+16`, `1e-5` and `1e-05`.
 fn write_float<W: ?Sized + io::Write>(writer: &mut W, value: impl Debug) -> io::Result<()> {
     let spelled = format!("{value:?}");
     match spelled.split_once('e') {

@@ -11,12 +11,12 @@ use crate::encoding::{decode, decode_into, encode_onto, encoded_len};
 use crate::json::write_json;
 use crate::timestamp_signer::SUFFIX_LEN;
 
-/// What a compressed payload may decompress to, in bytes; beyond it is refused as a decompression bomb.
+/// The most bytes that a compressed payload may decompress to. More is refused as a decompression bomb.
 ///
 /// Longer values are not compressed, so that what was dumped can be loaded.
 pub const MAX_DECOMPRESSED: usize = 64 * 1024;
 
-/// JSON up to this length is never compressed and needs no memory but the stack's.
+/// JSON up to this length is never compressed and needs no heap.
 const SHORT_JSON: usize = 127;
 
 /// The payload of a token, in a string that has room for the rest of the token.
@@ -79,7 +79,7 @@ fn compress(json: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
 
-    // The marker takes one of the bytes saved, so two must be.
+    // The marker takes one byte, so compression must save two at least.
     let longest = json.len().checked_sub(2)?;
     let mut compressed = Vec::with_capacity(longest);
     let status = Compress::new(Compression::default(), true)
@@ -91,7 +91,7 @@ fn compress(json: &[u8]) -> Option<Vec<u8>> {
 
 /// As Python's `zlib.decompress`: one whole stream, whatever comes after it.
 fn decompress(compressed: &[u8]) -> Option<Vec<u8>> {
-    // The byte more shows a stream that ends exactly at the bound.
+    // One byte more, to tell a stream that ends exactly at the bound from a longer one.
     let mut json = Vec::with_capacity(MAX_DECOMPRESSED + 1);
     let status = Decompress::new(true)
         .decompress_vec(compressed, &mut json, FlushDecompress::Finish)

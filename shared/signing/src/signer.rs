@@ -32,9 +32,9 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A signer that signs and verifies with one key, which is derived here and not again.
+    /// A signer that signs and verifies with one key. The key is derived here, once.
     ///
-    /// The salt is no secret. It keeps apart tokens of one key that serve different purposes.
+    /// The salt is no secret. It keeps apart tokens for different purposes under one key.
     #[must_use]
     pub fn new(secret_key: &[u8], salt: &str) -> Self {
         let derivation = Sha1::new_with_prefix(salt).chain_update("signer");
@@ -59,9 +59,9 @@ impl Signer {
 
     /// The signature alone, without the value: Python's `Signer.get_signature`.
     ///
-    /// Whoever does not have the key cannot compute it, so it also serves as a keyed hash: equal values have equal
-    /// signatures, under which a value can be looked up without being kept. Give that a salt of its own, since a
-    /// signature that is seen makes a signed value.
+    /// It also serves as a keyed hash. Only a holder of the key can compute it, and equal values have equal
+    /// signatures, so a value can be looked up without being stored. Use a salt of its own for that: anybody who sees
+    /// a signature can make a signed value with it.
     ///
     /// ```
     /// use signing::Signer;
@@ -133,7 +133,7 @@ impl Signer {
     }
 }
 
-/// Shows how many keys there are, and none of them.
+/// Shows how many keys there are, but no key.
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Signer")
@@ -142,7 +142,7 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// A signature has one length, and no separator within: so the last separator need not be searched for.
+/// All signatures have the same length and hold no separator, so the last separator need not be searched for.
 fn split_signature(signed: &str) -> Option<(&str, &str)> {
     let (value, signature) = signed.split_at_checked(signed.len().checked_sub(SIGNATURE_LEN)?)?;
 

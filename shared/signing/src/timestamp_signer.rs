@@ -84,7 +84,7 @@ impl TimestampSigner {
 
     /// The value without its signature, and when it was signed, judged at the given time.
     ///
-    /// Without `max_age` the time is not judged at all, as in Python. An age of exactly `max_age` seconds passes.
+    /// Without `max_age` the time is not checked at all, as in Python. An age of exactly `max_age` seconds passes.
     ///
     /// # Errors
     ///
@@ -137,7 +137,7 @@ impl TimestampSigner {
     }
 }
 
-/// Parts a value, from which the signature was taken, from its timestamp.
+/// Splits a value without its signature from its timestamp.
 pub(crate) fn split_timestamp(stamped: &str) -> Result<(&str, u64), Error> {
     let (value, encoded) = stamped.rsplit_once('.').ok_or(Error::Malformed)?;
     let mut buffer = [0; size_of::<u64>()];

@@ -5,7 +5,7 @@ use crate::Error;
 use crate::payload::{dump_payload, load_payload};
 use crate::timestamp_signer::{TimestampSigner, epoch_seconds, split_timestamp};
 
-/// Makes tokens of values, and values of tokens: Python's `itsdangerous.URLSafeTimedSerializer`.
+/// Turns values into tokens, and tokens into values: Python's `itsdangerous.URLSafeTimedSerializer`.
 ///
 /// A token holds the value as JSON, signed but not encrypted, and is safe in a URL. The methods whose name ends in `_at`
 /// take the time, in seconds since 1970, the others read the clock.
@@ -103,7 +103,7 @@ impl UrlSafeTimedSerializer {
 
     /// The value in a token, judged at the given time.
     ///
-    /// Without `max_age` the time is not judged at all, as in Python. An age of exactly `max_age` seconds passes.
+    /// Without `max_age` the time is not checked at all, as in Python. An age of exactly `max_age` seconds passes.
     ///
     /// # Errors
     ///
@@ -123,8 +123,8 @@ impl UrlSafeTimedSerializer {
         })
     }
 
-    /// What a token claims to hold, and the time it claims to be from, **whoever made it**: for a look at a token
-    /// without its key, never for a decision.
+    /// The value and the time that a token claims, **unverified**: to look at a token without its key, never for a
+    /// decision.
     ///
     /// # Errors
     ///

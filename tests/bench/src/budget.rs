@@ -13,8 +13,9 @@ use crate::variant::{self, Variant};
 /// How much larger a number may become.
 const TOLERANCE: f64 = 1.03;
 
-/// The most bytes of a package, whatever the budget says. The aim is 2.5 MB; sixteen languages and the challenge are above it.
-const MAX_PACKAGE: f64 = 2_650_000.0;
+/// The most bytes of a package, whatever the budget says.
+const MAX_PACKAGE: f64 = 2_600_000.0;
+const MAX_RESET_PASSWORD: f64 = 2_500_000.0;
 
 /// Measures the functions in `folder` and compares with the file `budget`; with `write`, writes the file instead. Says
 /// whether all is within it.
@@ -60,14 +61,17 @@ pub fn check(folder: &Path, budget: &Path, write: bool, aws: SocketAddr) -> io::
     Ok(within)
 }
 
-/// What holds whatever the budget says: the size of packages, and that `reset-password` starts about as fast as `change-email`.
+/// Checks the bounds that hold whatever the budget says: the size of packages, and that `reset-password` starts about as fast
+/// as `change-email`.
 fn check_bounds(measured: &[(String, f64)]) -> bool {
     let reference = "change-email instructions at start";
     let reference = measured.iter().find(|(name, _)| name == reference);
     let max_start = reference.map_or(0.0, |(_, value)| value * TOLERANCE);
     let mut within = true;
     for (name, value) in measured {
-        let max = if name.ends_with("package bytes") {
+        let max = if name == "reset-password package bytes" {
+            MAX_RESET_PASSWORD
+        } else if name.ends_with("package bytes") {
             MAX_PACKAGE
         } else if name == "reset-password instructions at start" {
             max_start
@@ -82,7 +86,7 @@ fn check_bounds(measured: &[(String, f64)]) -> bool {
     within
 }
 
-/// What the budget holds: of every function its package and its start, and of some a request.
+/// Measures what the budget holds: the package and the start of every function, and a request of some.
 fn measure(folder: &Path, aws: SocketAddr) -> io::Result<Vec<(String, f64)>> {
     let confirmation = ("a warm confirmation", variant::confirmations(), 303);
     let bad_token = ("a bad token", variant::forgeries(), 404);

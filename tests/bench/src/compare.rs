@@ -103,7 +103,7 @@ fn print_times(variants: &[Variant]) -> io::Result<()> {
     };
     let rows = variants.iter().zip(&samples).map(|(variant, samples)| {
         let of = |value: fn(&Sample) -> f64| median(samples.iter().map(value).collect());
-        // Within a round first, so that a slow minute slows both.
+        // Ratios within a round first, since a slow minute slows both variants.
         let ratio = |value: fn(&Sample) -> f64| {
             median(
                 samples

@@ -79,7 +79,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // A folder that stays is in nobody's way.
+        // A folder that is left does no harm.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -108,7 +108,7 @@ fn run(variant: &Variant, kind: Kind, invocations: usize, log: &Path) -> io::Res
     let running = variant.start()?;
     running.lambda.allow(invocations);
     running.lambda.wait()?;
-    // The poll is read here before it is over there.
+    // The poll is read here before the process has finished sending it.
     thread::sleep(Duration::from_millis(300));
     running.process.terminate()?;
     let log = fs::read_to_string(log)?;
@@ -127,7 +127,8 @@ fn run(variant: &Variant, kind: Kind, invocations: usize, log: &Path) -> io::Res
     total.ok_or_else(|| io::Error::other(format!("valgrind says no total: {log}")))
 }
 
-/// Whether a line tells of a system call, and not of one's end. Without valgrind, asking for the time is none.
+/// Whether a line reports a system call, not the end of one. Reading the clock is left out: without valgrind it is no system
+/// call.
 fn is_system_call(line: &&str) -> bool {
     line.starts_with("SYSCALL[")
         && !line.contains(") ... [async]")

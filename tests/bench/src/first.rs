@@ -92,7 +92,7 @@ fn measure(variant: &Variant) -> io::Result<[String; 3]> {
     Ok([starts, firsts, sums].map(|times| format!("{:.1}", median(times) * 1e3)))
 }
 
-/// A TLS endpoint for each service, so far away, and the settings that name them.
+/// A TLS endpoint for each service, `round_trip` away, and the settings that name them.
 async fn endpoints(aws: SocketAddr, round_trip: Duration) -> io::Result<(Vec<Tls>, Environment)> {
     let mut settings = Environment::new();
     let mut endpoints = Vec::new();

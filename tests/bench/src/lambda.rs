@@ -1,7 +1,7 @@
 //! Lambda's Runtime API for one process (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>).
 //!
-//! Not `local::lambda`: the process may be valgrind's or Python's, its processor time is read, and the time of an invocation
-//! must not hold that of a scheduler here.
+//! Not `local::lambda`: the process may be valgrind's or Python's, its processor time is read, and the measured time of an
+//! invocation must not include a scheduler's.
 
 use std::io;
 use std::net::SocketAddr;

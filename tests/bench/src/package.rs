@@ -7,7 +7,7 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-/// A zip file's size without its frame of some hundred bytes.
+/// A zip file's size, without some hundred bytes of zip headers.
 ///
 /// # Errors
 ///

@@ -88,8 +88,8 @@ impl Drop for Process {
     }
 }
 
-/// Keeps the processors from sleeping while nobody else needs them, until dropped: in a virtual machine one takes longer to
-/// wake up than a function takes to answer.
+/// Keeps idle processors from sleeping, until dropped: in a virtual machine a processor takes longer to wake up than a
+/// function takes to answer.
 ///
 /// # Errors
 ///

@@ -28,7 +28,7 @@ pub struct Variant {
     pub aws: SocketAddr,
     /// Where `DynamoDB` is.
     pub table: SocketAddr,
-    /// What is set otherwise than usual.
+    /// Settings that differ from the usual ones.
     pub settings: Environment,
 }
 

@@ -94,7 +94,7 @@ impl Answer {
         self.header("set-cookie")?.split(';').next()
     }
 
-    /// The body as text, what is not UTF-8 replaced.
+    /// The body as text. Invalid UTF-8 is replaced.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
@@ -109,7 +109,7 @@ fn headers(answer: &Value, payload_2: bool) -> Result<Vec<(String, String)>, &'s
         object(answer, "multiValueHeaders")?
     };
     for (name, value) in object(answer, "headers")?.into_iter().flatten() {
-        // A name that stands in both maps counts in the one that can hold all its values.
+        // If a name is in both maps, the one that can hold all its values counts.
         if !multiple.is_some_and(|multiple| {
             multiple
                 .keys()

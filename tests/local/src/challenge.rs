@@ -1,7 +1,7 @@
 //! A stand-in of a challenge's provider, Turnstile or hCaptcha: the script that fills the widget, and `siteverify`.
 //!
-//! It works as the real ones do: the widget is a frame of another origin, a response is good for one site key and one
-//! verification. It cannot tell a person from a bot: whoever asks for a response gets one.
+//! It works as the real ones do: the widget is a frame of another origin, a response is valid for one site key and one
+//! verification. It cannot tell a person from a bot: anybody who asks for a response gets one.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -123,7 +123,8 @@ async fn style() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/css")], style)
 }
 
-/// hCaptcha's script loads styles and calls its server from the page itself; so this one does, and does nothing if it cannot.
+/// Like hCaptcha's, this script loads styles and calls its server from the page itself. It does nothing if the page forbids
+/// that.
 const SCRIPT: &str = r#"(() => {
   const origin = new URL(document.currentScript.src).origin;
   const show = (place, name) => {
@@ -168,7 +169,7 @@ document.getElementById("human").addEventListener("change", async ({ target }) =
 </script>
 "#;
 
-/// A poisoned lock still holds responses that are as good as any.
+/// Takes a poisoned lock too: its responses are still valid.
 fn lock(kept: &Kept) -> MutexGuard<'_, Responses> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

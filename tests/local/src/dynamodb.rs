@@ -51,7 +51,7 @@ impl Store {
         self.address
     }
 
-    /// The user's row of `email` in `DynamoDB`'s JSON (`{"email": {"S": …}, …}`), read past the network.
+    /// The user's row of `email` in `DynamoDB`'s JSON (`{"email": {"S": …}, …}`), read directly, not over the network.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// An item that is none, or a failure of the store.
+    /// An invalid item, or a failure of the store.
     pub fn put(&self, item: &Value) -> Result<(), Error> {
         self.put_into(USERS_TABLE, item)
     }
@@ -107,7 +107,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// An item that is none, or a failure of the store.
+    /// An invalid item, or a failure of the store.
     pub fn put_into(&self, table: &str, item: &Value) -> Result<(), Error> {
         let put = read(json!({ "TableName": table, "Item": item }))?;
         self.database.put_item(put)?;

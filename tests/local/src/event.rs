@@ -1,8 +1,8 @@
 //! What API Gateway and function URLs hand to a function for an HTTP request.
 //!
-//! Modelled on AWS' documentation and on what has been observed where that is silent: an HTTP API decodes the path
-//! (and puts the stage in front of it), drops `Cookie` in favour of `cookies`, and base64-encodes every body but
-//! those of a few textual content types, forms included.
+//! Modelled on AWS' documentation and, where it says nothing, on observed events: an HTTP API decodes the path (and
+//! puts the stage in front of it), drops `Cookie` in favour of `cookies`, and base64-encodes every body but those of
+//! a few textual content types, forms included.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use jiff::Timestamp;

@@ -123,8 +123,7 @@ async fn answer(
     }
 }
 
-/// Where somebody lands who opens the address without a path: no API Gateway does this, but a person on this machine expects a
-/// page.
+/// The answer to the address without a path. API Gateway has no such redirect, but a person on this machine expects a page.
 fn to_the_form() -> Answer {
     Answer {
         status: 303,
@@ -147,7 +146,7 @@ fn as_request(head: &Parts, body: Vec<u8>, client: SocketAddr) -> Request {
 
 /// The request's headers and those that API Gateway adds.
 fn forwarded(headers: &HeaderMap, source_ip: &str) -> Vec<(String, String)> {
-    // These tell of the hop to the gateway, and never reach a function.
+    // These describe the connection to the gateway, and never reach a function.
     const HOP_BY_HOP: [&str; 4] = ["connection", "keep-alive", "transfer-encoding", "upgrade"];
     let mut forwarded: Vec<_> = headers
         .iter()

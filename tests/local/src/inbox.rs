@@ -18,7 +18,7 @@ struct Page<'a> {
 
 struct Open<'a> {
     mail: &'a Mail,
-    /// The HTML part, its links made to leave the frame that it is shown in.
+    /// The HTML part, with links that open outside the frame that shows it.
     html: Option<String>,
     text: Vec<Piece<'a>>,
 }
@@ -63,7 +63,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
             .find(|c: char| c.is_whitespace() || "<>\"".contains(c))
             .unwrap_or(from.len());
         let (link, after) = from.split_at(end);
-        // What ends a sentence is not part of the address.
+        // Punctuation at the end is the sentence's, not part of the address.
         let trimmed = link.trim_end_matches(['.', ',', ';', ':', '!', '?', ')']);
         pieces.push(Piece::Plain(before));
         pieces.push(Piece::Link(trimmed));

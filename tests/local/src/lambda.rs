@@ -221,7 +221,7 @@ impl Function {
         }
     }
 
-    /// Kills every process, those in an invocation too, whose invocation fails.
+    /// Kills every process. An invocation that is under way fails.
     pub fn kill(&self) {
         lock(&self.inner.idle).clear();
         self.inner.kills.send_modify(|kills| *kills += 1);
@@ -492,7 +492,7 @@ async fn error(
     accepted(&api, Report::Error { id, body })
 }
 
-/// The process ends after this; that it did is what its caller learns, and the reason stands in its output.
+/// The process ends after this. Its caller learns only that; the reason is in the process' output.
 async fn init_error() -> StatusCode {
     StatusCode::ACCEPTED
 }
@@ -505,7 +505,7 @@ fn accepted(api: &Api, report: Report) -> StatusCode {
     }
 }
 
-/// A poisoned lock still holds a list of processes that is as good as any.
+/// Takes a poisoned lock too: its list of processes is still valid.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

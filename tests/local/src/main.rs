@@ -77,7 +77,7 @@ async fn run(options: &Options) -> Result<(), Error> {
     if let Some(folder) = &options.gallery {
         return write_gallery(options, folder).await;
     }
-    // The ports first: one that is taken should be heard of before minutes of building.
+    // The ports first, so that a taken one is reported before minutes of building.
     let app = if options.services_only {
         None
     } else {
@@ -154,7 +154,7 @@ async fn start_functions(
         }
         functions.push(Function::new(function));
     }
-    // What is wrong with a setting should be heard of now, and not with the first request.
+    // Started now, so that an invalid setting is reported before the first request.
     for function in &functions {
         function
             .warm_up(1)

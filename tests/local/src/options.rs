@@ -52,7 +52,7 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// An option that there is not, or a value that it cannot have.
+    /// An unknown option, or an invalid value.
     pub fn read(mut arguments: lexopt::Parser) -> Result<Self, lexopt::Error> {
         let mut options = Self {
             port: 3000,

@@ -175,7 +175,7 @@ fn json_answer(status: StatusCode, body: &Value) -> Response {
         .into_response()
 }
 
-/// A poisoned lock still holds secrets that are as good as any.
+/// Takes a poisoned lock too: its secrets are still valid.
 fn lock(kept: &Kept) -> MutexGuard<'_, HashMap<String, Secret>> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -236,7 +236,7 @@ fn page(status: StatusCode, page: Result<String, askama::Error>) -> Response {
     }
 }
 
-/// A poisoned lock still holds mails that are as good as any.
+/// Takes a poisoned lock too: its mails are still valid.
 fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -40,7 +40,7 @@ const FROM_CALLER: [&str; 26] = [
     "TRUSTED_PROXIES",
 ];
 
-/// Whether a challenge is asked for that is not one of the caller's own with the provider.
+/// Whether the caller asks for a challenge without a site key of its own, so that the stand-in serves it.
 pub fn wants_challenge() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_none = std::env::var_os("CHALLENGE").is_some_and(|value| value == "none");

@@ -1,15 +1,14 @@
-//! Mail to one address, by kind.
+//! Mail to one address, by kind, and requests for changes of address: ten in a day.
 
 use addresses::EmailAddress;
 use uuid::Uuid;
 
 use crate::clock;
 use crate::limits::{DAY, Limits, is_ours};
-use crate::links::LEEWAY;
-use crate::table::{Written, number, text};
+use crate::table::{Write, Written, number, text};
 use crate::unavailable::Unavailable;
 
-/// The newest ten mails of a kind, newest first: epoch seconds.
+/// The newest ten of a kind, newest first: epoch seconds.
 const NEWEST: [&str; 10] = ["m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9", "m10"];
 
 /// What a mail is about. Each kind has limits of its own, so that nobody can use up what another person needs.
@@ -17,15 +16,13 @@ const NEWEST: [&str; 10] = ["m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9"
 pub enum MailKind {
     /// A sign-up's: a link, or "you have an account".
     SignUp {
-        /// Whether the sign-up made its row: then the daily ten do not hold it back.
+        /// Whether the sign-up made its row: then the daily limit of ten does not apply.
         made_row: bool,
     },
     /// A reset's: a link, or "you have no account".
     Reset,
     /// To the new address of a change: a link, or "somebody tried to use your address".
     Change,
-    /// Asking for a change of address: ten requests in a day for an account, without a cooldown.
-    Request,
 }
 
 impl MailKind {
@@ -34,50 +31,31 @@ impl MailKind {
             Self::SignUp { .. } => "mail-sign-up",
             Self::Reset => "mail-reset",
             Self::Change => "mail-change",
-            Self::Request => "changes",
         }
     }
 }
 
-/// The right to send one mail.
+/// The right to send one mail, or to ask for one change of address.
 #[must_use]
 #[derive(Debug)]
-pub struct MailClaim {
+pub struct Claim {
     key: String,
     id: String,
 }
 
 impl Limits {
-    /// Claims one mail of a kind whose link lives `max_age` seconds; `None` if the address has had enough: one in the cooldown,
-    /// or ten in a day, the newest of them with a link that still lives.
+    /// Claims one mail of a kind whose link lives `max_age` seconds; `None` if the limit is reached: one mail in the
+    /// cooldown, or ten in a day while the newest one's link still lives.
     pub async fn claim_mail(
         &self,
         kind: MailKind,
         to: &EmailAddress,
         max_age: u64,
-    ) -> Result<Option<MailClaim>, Unavailable> {
+    ) -> Result<Option<Claim>, Unavailable> {
         let now = clock::now();
-        let claim = MailClaim {
-            key: self.key(kind.limit(), to.as_str()).await,
-            id: Uuid::new_v4().to_string(),
-        };
-        let mut write = self.settings.table.update(&claim.key);
-        for (older, newer) in NEWEST.iter().zip(NEWEST.iter().skip(1)) {
-            write = write.set_to(newer, &format!("if_not_exists({older}, :zero)"));
-        }
-        write = write
-            .set("m1", number(now))
-            .set("claim", text(&claim.id))
-            .set("expires_at", number(now + max_age.max(DAY)))
-            .only_if("attribute_not_exists(claim) OR claim <> :claim")
-            .value(":zero", number(0));
+        let claim = self.claim(kind.limit(), to).await;
+        let mut write = self.shift(&claim, now, max_age.max(DAY));
         if self.settings.cooldown > 0 {
-            let cooled = match kind {
-                // Without a cooldown, and whatever the clock says that counted the last one.
-                MailKind::Request => now.saturating_add(LEEWAY),
-                _ => now.saturating_sub(self.settings.cooldown),
-            };
-            write = write.value(":cooled", number(cooled));
             write = match kind {
                 MailKind::SignUp { made_row: true } => {
                     write.only_if("attribute_not_exists(m1) OR m1 <= :cooled")
@@ -89,17 +67,50 @@ impl Limits {
                     .value(":a_day_ago", number(now.saturating_sub(DAY)))
                     .value(":link_is_dead", number(now.saturating_sub(max_age))),
             };
+            let cooled = now.saturating_sub(self.settings.cooldown);
+            write = write.value(":cooled", number(cooled));
         }
-        Ok(match write.send().await? {
-            Written::Refused(item) if !is_ours(item.as_ref(), "claim", &claim.id) => None,
-            Written::Done | Written::Refused(_) => Some(claim),
-        })
+        claim.made_by(write).await
     }
 
-    /// Gives back the right to a mail that could not be sent, so that the next request mails at once. A claim that somebody
+    /// Claims one request for a change of address; `None` if the account has made ten in a day.
+    pub async fn claim_change(&self, account: &EmailAddress) -> Result<Option<Claim>, Unavailable> {
+        let now = clock::now();
+        let claim = self.claim("changes", account).await;
+        let mut write = self.shift(&claim, now, DAY);
+        if self.settings.cooldown > 0 {
+            write = write
+                .only_if("attribute_not_exists(m10) OR m10 <= :a_day_ago")
+                .value(":a_day_ago", number(now.saturating_sub(DAY)));
+        }
+        claim.made_by(write).await
+    }
+
+    async fn claim(&self, limit: &str, whom: &EmailAddress) -> Claim {
+        Claim {
+            key: self.key(limit, whom.as_str()).await,
+            id: Uuid::new_v4().to_string(),
+        }
+    }
+
+    /// The write that puts `now` in front of the newest ten, and is kept `seconds`.
+    fn shift(&self, claim: &Claim, now: u64, seconds: u64) -> Write<'_> {
+        let mut write = self.settings.table.update(&claim.key);
+        for (older, newer) in NEWEST.iter().zip(NEWEST.iter().skip(1)) {
+            write = write.set_to(newer, &format!("if_not_exists({older}, :zero)"));
+        }
+        write
+            .set("m1", number(now))
+            .set("claim", text(&claim.id))
+            .set("expires_at", number(now + seconds))
+            .only_if("attribute_not_exists(claim) OR claim <> :claim")
+            .value(":zero", number(0))
+    }
+
+    /// Gives back the right to what could not be done, so that the next request can do it at once. A claim that somebody
     /// else has taken over needs no lifting.
-    pub async fn lift(&self, claim: MailClaim) -> Result<(), Unavailable> {
-        let MailClaim { key, id } = claim;
+    pub async fn lift(&self, claim: Claim) -> Result<(), Unavailable> {
+        let Claim { key, id } = claim;
         let mut write = self.settings.table.update(key);
         for (newer, older) in NEWEST.iter().zip(NEWEST.iter().skip(1)) {
             write = write.set_to(newer, older);
@@ -110,5 +121,16 @@ impl Limits {
             .only_if("claim = :claim")
             .value(":claim", text(&id));
         write.send().await.map(|_| ())
+    }
+}
+
+impl Claim {
+    /// This claim, if the write makes it.
+    async fn made_by(self, write: Write<'_>) -> Result<Option<Self>, Unavailable> {
+        let is_made = match write.send().await? {
+            Written::Done => true,
+            Written::Refused(item) => is_ours(item.as_ref(), "claim", &self.id),
+        };
+        Ok(is_made.then_some(self))
     }
 }

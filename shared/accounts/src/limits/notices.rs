@@ -8,10 +8,10 @@ use crate::limits::{DAY, Limits, is_ours};
 use crate::table::{TRUE, Written, is_true, jitter, number, text};
 use crate::unavailable::Unavailable;
 
-/// How long a notice may take, after which somebody else may send it: seconds. Longer than a request lives.
+/// Seconds that a request has to send a notice. After that another request may send it. Longer than a request's deadline.
 const LEASE: u64 = 15;
 
-/// How often to look whether somebody else's notice has gone out, with pauses that grow: several seconds in all.
+/// How often to look whether another request has sent the notice. The pauses grow: several seconds in all.
 const LOOKS: u32 = 15;
 
 /// The right, and the duty, to send the notice of a link.
@@ -63,7 +63,7 @@ impl Limits {
         write.value(":lease", text(&id)).send().await.map(|_| ())
     }
 
-    /// Lets somebody else send the notice at once.
+    /// Lets another request send the notice at once.
     pub async fn notice_failed(&self, claim: NoticeClaim) -> Result<(), Unavailable> {
         let NoticeClaim { key, id } = claim;
         let write = self

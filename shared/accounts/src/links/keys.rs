@@ -86,7 +86,7 @@ pub struct Secret {
     is_local: bool,
 }
 
-/// Keys, kept as the signers made of them.
+/// The source of the keys, and the signers made from the current ones.
 pub struct KeyStore {
     source: KeySource,
     state: Mutex<State>,
@@ -183,7 +183,8 @@ impl KeyStore {
         })
     }
 
-    /// The signers; reads the keys again first if they have been used for some minutes. If that fails the old ones go on.
+    /// The signers; reads the keys again first if they have been used for some minutes. If that fails, the old ones stay in
+    /// use.
     pub async fn current(&self) -> Arc<Signers> {
         if let KeySource::SecretsManager(secret) = &self.source {
             let now = clock::now();
@@ -194,8 +195,8 @@ impl KeyStore {
         self.lock(|state| Arc::clone(&state.current))
     }
 
-    /// The signers of keys read just now, or `None` if they were read a moment ago or nothing has changed: for a token that the
-    /// current ones do not verify.
+    /// For a token that the current signers do not verify: reads the keys again and returns their signers. `None` if the keys
+    /// were read less than a minute ago or have not changed.
     pub async fn renewed(&self) -> Option<Arc<Signers>> {
         let KeySource::SecretsManager(secret) = &self.source else {
             return None;
@@ -209,11 +210,11 @@ impl KeyStore {
             .then(|| self.lock(|state| Arc::clone(&state.current)))
     }
 
-    /// Whether other keys came of it.
+    /// Reads the keys again. `true` if they have changed.
     async fn read_again(&self, secret: &Secret, now: u64) -> bool {
         self.lock(|state| {
             state.next_read = now.saturating_add(READ_EVERY);
-            // Set first, so that a failing Secrets Manager delays one request in a while and not every one.
+            // Set first: while Secrets Manager fails, it delays one request a minute and not every one.
             state.fresh_until = state.next_read;
         });
         let Ok(keys) = Box::pin(secret.read()).await else {
@@ -236,7 +237,7 @@ impl KeyStore {
 }
 
 impl Secret {
-    /// Reads the current version, and for verifying the previous one beside it.
+    /// Reads the current version and, to verify, the previous one at the same time.
     async fn read(&self) -> Result<Keys, Unavailable> {
         let failed = |reason| Unavailable::new("GetSecretValue", reason);
         let older = async {
@@ -252,7 +253,7 @@ impl Secret {
                 "the secret should hold a random text of 16 bytes or more",
             ));
         }
-        // A weak key that was rotated away verifies nothing, and is no reason not to start.
+        // A weak previous key is left out: it verifies nothing, and does not prevent the start.
         let older = older.filter(|key| is_key(key, self.is_local));
         Ok(Keys {
             newest,
@@ -277,7 +278,7 @@ impl Secret {
     }
 }
 
-/// Whether `key` can be a secret: not the local run's key against Amazon's own endpoints.
+/// Whether `key` is accepted. The local run's key is not, against Amazon's own endpoints.
 fn is_key(key: &str, is_local: bool) -> bool {
     is_random(key) && (key != LOCAL_KEY || is_local)
 }

@@ -11,11 +11,11 @@ pub const CHANGE_SALT: &str = "email-update-key";
 /// The salt of a reset token, as in "Explore Flask"; its payload is the address.
 pub const RESET_SALT: &str = "recover-key";
 
-/// The salt of the cookie that a browser holds which has signed up or asked for a change of address; its payload is the id of
-/// that sign-up or request.
+/// The salt of the cookie of a browser that signed up or asked for a change of address; its payload is the id of that sign-up
+/// or request.
 pub const COOKIE_SALT: &str = "accounts-cookie";
 
-/// The salt of what stands for addresses and networks in the keys of the limits' table.
+/// The salt of the HMACs that stand for addresses and networks in the keys of the limits' table.
 pub const LIMITS_SALT: &str = "accounts-limits";
 
 /// Signers, made once of the keys.
@@ -41,7 +41,7 @@ impl Signers {
         }
     }
 
-    /// What stands for `text` where the text itself must not be kept: an HMAC of it.
+    /// An HMAC of `text`, to be kept in place of the text itself.
     pub fn digest(&self, text: &str) -> String {
         self.limits.get_signature(text)
     }

@@ -19,17 +19,17 @@ use crate::mail::sender::Sender;
 use crate::settings::{Environment, InvalidSetting};
 use crate::unavailable::Unavailable;
 
-/// How long SES may take, with all attempts: one that timed out may have mailed, so it is not repeated.
+/// How long SES may take, all attempts included. One that timed out is not repeated, since it may have sent the mail.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Sends mail.
 pub struct Mailer {
     config: Config,
-    /// Made by the first mail: most processes of `confirm-email` send none, and it is a quarter of their start.
+    /// Made by the first mail: it would be a quarter of a start, and most processes of `confirm-email` send none.
     client: OnceLock<Client>,
     from: String,
     configuration_set: Option<String>,
-    /// That of security notices.
+    /// The configuration set of security notices.
     notices_set: Option<String>,
 }
 
@@ -70,7 +70,7 @@ impl Mailer {
         }
     }
 
-    /// Sends `mail` to one address. An error may mean that SES did take it, and did not say so in time.
+    /// Sends `mail` to one address. After an error SES may have taken the mail all the same, but did not say so in time.
     pub async fn send(&self, to: &EmailAddress, mail: Mail) -> Result<(), Unavailable> {
         self.send_by(self.configuration_set.as_ref(), to, mail)
             .await
@@ -105,8 +105,8 @@ impl Mailer {
     }
 }
 
-/// Tracking would send every link, token and all, through a server of AWS'. `ses:no-track` in the templates keeps it from
-/// the HTML part alone, this from the text part too, whatever the account or the configuration set says.
+/// Tracking would lead every link, with its token, through a server of AWS. `ses:no-track` in the templates prevents it in
+/// the HTML part only. This prevents it in the text part too, whatever the account or the configuration set says.
 fn untracked() -> ConfigurationOverrides {
     let tracking = TrackingConfigurationOverrides::builder()
         .click_tracking_enabled(FeatureStatus::Disabled)

@@ -186,7 +186,7 @@ impl Writer<'_> {
     }
 
     fn way_to_a_new_password(self, text: &str) -> String {
-        // On a line of its own, so that the text part is read well from right to left too, and copied without what is around.
+        // On a line of its own, so that it reads well from right to left too and can be copied alone.
         format!("{text}\n{}", self.site.url("/accounts/password"))
     }
 
@@ -219,7 +219,7 @@ impl Button {
     }
 }
 
-/// A text for the HTML part, cut where a web address begins and ends, so that the address is a link there.
+/// A text for the HTML part, split around its web address, so that the address becomes a link.
 pub(crate) fn pieces(text: &str) -> (&str, Option<&str>) {
     let start = ["https://", "http://"]
         .iter()

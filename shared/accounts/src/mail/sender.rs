@@ -68,6 +68,7 @@ impl Sender {
     }
 }
 
+/// RFC 2047, 2. By hand: crates for it also fold lines (RFC 5322), and SES takes the field in one line.
 fn encoded_words(text: &str) -> String {
     let mut words = vec![String::new()];
     for character in text.chars() {

@@ -214,7 +214,7 @@ impl Texts {
 fn fill(text: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(text.len() + 32);
     let mut rest = text;
-    // From the left, so that a value that holds braces is not filled itself.
+    // From left to right, so that braces in a value are not filled in turn.
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
         let (name, after) = after.split_once('}').unwrap_or((after, ""));

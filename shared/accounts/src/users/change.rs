@@ -1,8 +1,8 @@
 //! A change of address: the request that the account's row keeps, and the move of the row.
 //!
-//! What holds at all times: the account is under exactly one address. It moves there whole, with the attributes of other code,
-//! and only if the request that the link belongs to is still the one in the row and the password is the same as when it was
-//! made. Only an unconfirmed row is ever replaced.
+//! Invariants: the account is under exactly one address. It moves as a whole, with the attributes of other code. It moves
+//! only if the row still holds the request that the link belongs to, and the password has not changed since that request.
+//! Only an unconfirmed row is ever replaced.
 
 use std::collections::HashMap;
 
@@ -26,9 +26,6 @@ use crate::users::{NOT_CONFIRMED, Users, item, time};
 /// expression (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>), and adds a few.
 pub const MAX_ATTRIBUTES: usize = 140;
 
-/// What the row of the old address remembers of mails in the first version: not about the new address.
-const FIRST_VERSION: [&str; 4] = ["mailed_at", "recent_mails", "mail_claim", "password_tries"];
-
 /// A request for a change of address.
 pub struct ChangeRequest<'a> {
     /// A random id, which the browser's cookie names too.
@@ -42,13 +39,13 @@ pub struct ChangeRequest<'a> {
 pub enum ChangeLink {
     /// It can change the address.
     Pending(Box<PendingChange>),
-    /// It has.
+    /// It has changed the address already.
     Done,
     /// A newer request, a new password or the new address' owner has ended it.
     Superseded,
 }
 
-/// A change that waits for its confirmation, with the rows as they were read.
+/// A pending change, with both rows as they were read.
 pub struct PendingChange {
     pub account: User,
     /// The request's id; `None` in a request of the first version.
@@ -61,7 +58,7 @@ pub struct PendingChange {
 struct Kept<'a>(&'a Item);
 
 impl Users {
-    /// When a new request of `account` is made: after the last change of the password, which ends requests that are older.
+    /// The time that a new request of `account` gets: after the last change of the password, which ends all older requests.
     pub fn change_date(account: &User) -> u64 {
         let after_change = account
             .password_changed_at
@@ -137,7 +134,7 @@ impl Users {
         Ok(by_email.collect())
     }
 
-    /// Moves the account to `new` if both rows are as they were read; `false`, after a short pause, if something else was
+    /// Moves the account to `new` if both rows are as they were read; `false`, after a short pause, if a concurrent write was
     /// quicker.
     pub async fn move_account(
         &self,
@@ -163,7 +160,7 @@ impl Users {
             .set_expression_attribute_values(replaceable.values())
             .build()
             .map_err(invalid)?;
-        // The SDK sends each transaction with a token of its own, by which DynamoDB knows a repeated one.
+        // The SDK gives each transaction a token of its own, by which DynamoDB recognises a repetition.
         let transaction = self
             .table
             .client
@@ -258,14 +255,10 @@ fn moved(change: &PendingChange, old: &EmailAddress, new: &EmailAddress, now: u6
     let requested_at = request
         .as_ref()
         .and_then(|request| request.as_m().ok()?.get("requested_at"));
-    // So that the link, followed again, is recognised as done.
+    // By this the link is recognised as done if it is followed again.
     let mut done = item([("old_email", text(old.as_str()))]);
     done.extend(requested_at.map(|at| ("requested_at".to_owned(), at.clone())));
-    for name in
-        FIRST_VERSION
-            .into_iter()
-            .chain(["undeliverable", "expires_at", "contested", "sign_up"])
-    {
+    for name in ["undeliverable", "expires_at", "contested", "sign_up"] {
         moved.remove(name);
     }
     moved.extend(item([
@@ -273,7 +266,7 @@ fn moved(change: &PendingChange, old: &EmailAddress, new: &EmailAddress, now: u6
         ("confirmed_at", time(now)),
         ("email_changed", AttributeValue::M(done)),
     ]));
-    // What is known of the delivery to the new address goes on.
+    // What is known about delivery to the new address is kept.
     let undeliverable = change.new.as_ref().and_then(|row| row.get("undeliverable"));
     moved.extend(undeliverable.map(|why| ("undeliverable".to_owned(), why.clone())));
     moved
@@ -300,7 +293,7 @@ fn unchanged(row: &Item) -> Unchanged {
     }
 }
 
-/// The condition that the row of the new address, as it was read, may be replaced and is still the same user's.
+/// The condition that the new address' row may be replaced, and that it is still the same user's as when it was read.
 fn replaceable(row: Option<&Item>) -> Condition {
     let mut condition = Condition::default();
     let Some(row) = row else {
@@ -321,7 +314,7 @@ fn replaceable(row: Option<&Item>) -> Condition {
     condition
 }
 
-/// Whether a transaction was cancelled because something else was quicker, and for no other reason.
+/// Whether a transaction was cancelled only because concurrent writes were quicker.
 fn was_overtaken(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
         return false;
@@ -336,7 +329,8 @@ fn was_overtaken(error: &TransactWriteItemsError) -> bool {
     })
 }
 
-/// What stands for a hash where it must not outlive its password: it tells nothing of it, as the hash has a random salt.
+/// Stands for a password's hash in a request, since the hash must not be kept longer than the password. It reveals nothing
+/// about the hash, which has a random salt.
 fn fingerprint(hash: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha1::digest(hash))
 }

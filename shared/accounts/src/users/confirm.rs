@@ -5,16 +5,16 @@ use passwords::PasswordHash;
 
 use crate::clock;
 use crate::links::LEEWAY;
-use crate::table::{TRUE, Written, number, read_text, text};
+use crate::table::{Item, TRUE, Written, number, read_text, text};
 use crate::texts::Language;
 use crate::unavailable::Unavailable;
 use crate::users::user::User;
 use crate::users::{NOT_CONFIRMED, NOT_EXPIRED, NOT_YOUNGER_THAN_LINK, RESERVED, Users, time};
 
-/// What shows, beside the link, that the password is the mailbox's reader's.
+/// What proves, beside the link, that the password belongs to the mailbox's reader.
 #[derive(Clone, Copy)]
 pub enum Proof<'a> {
-    /// Nothing: whoever opens the link is trusted, unless the row is contested.
+    /// Nothing: anybody who opens the link is trusted, unless the row is contested.
     Link,
     /// The cookie of the sign-up with this id.
     SignUp(&'a str),
@@ -28,11 +28,11 @@ pub enum Proof<'a> {
 #[derive(Debug)]
 pub enum Confirmation {
     Done,
-    /// Somebody has been quicker, or the link was followed again.
+    /// Another request was quicker, or the link was followed again.
     DoneBefore,
-    /// The proof does not do for the row as it is.
+    /// The proof is not sufficient for the row in its state.
     NotProved(User),
-    /// There is no such user, not any more, or not yet when the link was made.
+    /// There is no such user: never made, gone, or made after the link.
     NoUser,
 }
 
@@ -78,13 +78,23 @@ impl Users {
                 .set("password_hash", text(hash.as_str()))
                 .set("password_changed_at", time(now)),
         };
-        let Written::Refused(row) = update.send().await? else {
-            return Ok(Confirmation::Done);
-        };
-        let Some(row) = row else {
-            return Ok(Confirmation::NoUser);
-        };
-        let Some(user) = User::from_item(&row, now).filter(|user| user.is_of_link(date_signed))
+        match update.send().await? {
+            Written::Done => Ok(Confirmation::Done),
+            Written::Refused(None) => Ok(Confirmation::NoUser),
+            Written::Refused(Some(row)) => self.refused(email, date_signed, proof, &row, now).await,
+        }
+    }
+
+    /// The result of a confirmation that the row's state did not allow.
+    async fn refused(
+        &self,
+        email: &EmailAddress,
+        date_signed: u64,
+        proof: Proof<'_>,
+        row: &Item,
+        now: u64,
+    ) -> Result<Confirmation, Unavailable> {
+        let Some(user) = User::from_item(row, now).filter(|user| user.is_of_link(date_signed))
         else {
             return Ok(Confirmation::NoUser);
         };
@@ -93,7 +103,7 @@ impl Users {
         }
         // Our own write, whose answer was lost.
         if let Proof::NewPassword(hash) = proof
-            && read_text(&row, "password_hash") == Some(hash.as_str())
+            && read_text(row, "password_hash") == Some(hash.as_str())
         {
             return Ok(Confirmation::Done);
         }
@@ -101,7 +111,7 @@ impl Users {
         Ok(Confirmation::DoneBefore)
     }
 
-    /// Other code may have confirmed the row and left its expiry, by which DynamoDB would delete the user.
+    /// Removes an expiry that other code left when it confirmed the row. DynamoDB would delete the user by it.
     pub async fn keep_confirmed(
         &self,
         email: &EmailAddress,

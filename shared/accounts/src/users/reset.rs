@@ -1,4 +1,4 @@
-//! A new password for whoever reads the mailbox.
+//! A new password for the mailbox's reader.
 
 use passwords::PasswordHash;
 
@@ -14,7 +14,7 @@ use crate::users::{NOT_CONFIRMED, NOT_EXPIRED, NOT_YOUNGER_THAN_LINK, RESERVED, 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reset {
     Done,
-    /// The row is not as it was found.
+    /// The row has changed since it was read.
     Overtaken,
 }
 
@@ -25,8 +25,8 @@ impl Users {
         Ok(user.filter(|user| user.is_of_reset_link(link.date_signed)))
     }
 
-    /// Sets the password of `user`, as it was found, and confirms the address if it was not: one write. A request for a change
-    /// of address dies.
+    /// Sets the password of `user`, as it was found, and confirms an unconfirmed address: one write. It ends a pending change
+    /// of address.
     pub async fn reset(
         &self,
         link: &ResetLink,
@@ -44,9 +44,15 @@ impl Users {
             .remove(&["email_change", "expires_at", "contested", "sign_up"])
             .only_if(format!("attribute_exists(email) AND NOT ({RESERVED})"))
             .only_if(NOT_YOUNGER_THAN_LINK)
-            // An account that has moved here is younger than the links of whoever waited here before.
-            .only_if("attribute_not_exists(email_changed) OR confirmed_at <= :created_before")
-            .only_if("attribute_not_exists(password_changed_at) OR password_changed_at < :signed")
+            // An account that moved to this address is younger than links for the row that was waiting here before.
+            .only_if(
+                "attribute_not_exists(email_changed) OR attribute_not_exists(confirmed_at) OR \
+                 confirmed_at <= :created_before OR (NOT attribute_type(confirmed_at, :string))",
+            )
+            .only_if(
+                "attribute_not_exists(password_changed_at) OR password_changed_at < :signed OR \
+                 (NOT attribute_type(password_changed_at, :string))",
+            )
             .value(":string", text("S"))
             .value(":created_before", time(date_signed.saturating_add(LEEWAY)))
             .value(":signed", time(date_signed))
@@ -74,7 +80,7 @@ impl Users {
         }
     }
 
-    /// When a new reset link for `user` is made: after the last change of the password, which ends links that are older.
+    /// The time that a new reset link for `user` gets: after the last change of the password, which ends all older links.
     pub fn reset_date(user: &User) -> u64 {
         let after_change = user
             .password_changed_at

@@ -21,12 +21,12 @@ pub struct NewUser<'a> {
     pub locale: Language,
 }
 
-/// What a sign-up found; to the person all are the same.
+/// What a sign-up found. The person sees no difference.
 #[derive(Debug)]
 pub enum Created {
     /// Nobody: the row is this sign-up's.
     New,
-    /// Somebody, who waits or has an account.
+    /// A user, waiting or with an account.
     Exists(User),
 }
 
@@ -52,7 +52,7 @@ impl Users {
         }
     }
 
-    /// Replaces a row of the first version that only remembers mails. What it knows of their delivery goes on.
+    /// Replaces a row of the first version that only counts mails. Keeps what it says about their delivery.
     async fn take_over(
         &self,
         new: &NewUser<'_>,
@@ -79,13 +79,9 @@ impl Users {
         }
     }
 
-    /// Makes a row contested that waits for another sign-up. Fails by design for every other one, so that all addresses cost
-    /// the same calls. Returns the user if the address has been confirmed since it was `found`.
-    pub async fn contest(
-        &self,
-        new: &NewUser<'_>,
-        found: &Created,
-    ) -> Result<Option<User>, Unavailable> {
+    /// Makes the row contested if it is waiting and of another sign-up. For any other row the write fails by design: all
+    /// addresses must cost the same calls. Returns what was `found`, or the user as confirmed since.
+    pub async fn contest(&self, new: &NewUser<'_>, found: Created) -> Result<Created, Unavailable> {
         let now = clock::now();
         let update = self
             .table
@@ -98,21 +94,25 @@ impl Users {
             .value(":sign_up", text(new.sign_up))
             .value(":now", number(now))
             .value(":true", TRUE);
-        // Rows of other code that do not expire go on without.
-        let update = match found {
+        // A row of other code that has no expiry gets none.
+        let update = match &found {
             Created::Exists(user) if user.expires => {
                 update.set("expires_at", number(self.expiry(now)))
             }
             _ => update,
         };
-        Ok(match update.send().await? {
+        let confirmed = match update.send().await? {
             Written::Refused(Some(row)) => User::from_item(&row, now).filter(User::is_confirmed),
             Written::Done | Written::Refused(None) => None,
+        };
+        Ok(match (found, confirmed) {
+            (Created::Exists(_), Some(user)) => Created::Exists(user),
+            (found, _) => found,
         })
     }
 
-    /// Notes that a fresh link is mailed: the row lives on. Asked for with a link of before the row, it makes the row contested.
-    /// `false` if the row does not wait any more.
+    /// Extends the life of the row, since a fresh link is mailed. With `contests`, for a link that is older than the row,
+    /// also makes the row contested. `false` if the row is no longer waiting.
     pub async fn renew(
         &self,
         email: &EmailAddress,
@@ -154,7 +154,7 @@ impl Users {
     }
 }
 
-/// Whether a row is of this very sign-up: our own write, whose answer was lost.
+/// Whether this very sign-up made the row: by our own write, whose answer was lost.
 fn is_of(row: &Item, new: &NewUser<'_>) -> bool {
     read_text(row, "sign_up") == Some(new.sign_up)
 }

@@ -5,12 +5,14 @@ use crate::links::LEEWAY;
 use crate::table::{Item, is_true, read_number, read_text};
 use crate::texts::Language;
 
-/// What the service reads of a row. An expired row, which DynamoDB may keep for days, is not there.
+/// What the service reads of a row. An expired row counts as absent, although DynamoDB may keep it for days.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     pub state: State,
     /// The PHC string of the password, or what other code put in its place. A secret.
     pub password_hash: Option<PasswordHashText>,
+    /// The id, which survives a change of address; rows of other code may have none.
+    pub user_id: Option<String>,
     /// Epoch seconds.
     pub password_changed_at: Option<u64>,
     /// Epoch seconds; `None` in a row of other code that does not say.
@@ -24,11 +26,11 @@ pub struct User {
     /// The language of mails to the address.
     pub locale: Option<Language>,
     pub undeliverable: Option<Undeliverable>,
-    /// Whether DynamoDB is to delete the row some day.
+    /// Whether the row has an expiry, after which DynamoDB deletes it.
     pub expires: bool,
     /// Whether the account has come here from another address.
     pub has_moved: bool,
-    /// How many attributes the row has, those of other code included.
+    /// How many attributes the row has, those of other code included, and a pending change of address left out.
     pub attributes: usize,
 }
 
@@ -68,7 +70,7 @@ impl std::fmt::Debug for PasswordHashText {
 }
 
 impl User {
-    /// Reads an item; `None` if it is nobody's: expired at `now`, or a row of the first version that only remembers mails.
+    /// Reads an item. `None` if it is no user: expired at `now`, or a row of the first version that only counts mails.
     pub fn from_item(item: &Item, now: u64) -> Option<Self> {
         let is_reserved = item.contains_key("mail_claim")
             && !item.contains_key("user_id")
@@ -94,6 +96,7 @@ impl User {
             state,
             password_hash: read_text(item, "password_hash")
                 .map(|hash| PasswordHashText(hash.to_owned())),
+            user_id: read_text(item, "user_id").map(str::to_owned),
             password_changed_at: time("password_changed_at"),
             created_at: time("created_at"),
             sign_up: read_text(item, "sign_up").map(str::to_owned),
@@ -110,7 +113,7 @@ impl User {
             },
             expires: item.contains_key("expires_at"),
             has_moved: item.contains_key("email_changed"),
-            attributes: item.len(),
+            attributes: item.len() - usize::from(item.contains_key("email_change")),
         })
     }
 
@@ -120,8 +123,8 @@ impl User {
         self.created_at.is_none_or(is_before_link)
     }
 
-    /// Whether a reset token made at `date_signed` is for this account: not for whoever waited here before it moved here, and not
-    /// for an earlier password.
+    /// Whether a reset token made at `date_signed` is for this account: not for a row that was waiting here before the
+    /// account moved here, and not for an earlier password.
     pub fn is_of_reset_link(&self, date_signed: u64) -> bool {
         let is_before_link = |time| time <= date_signed.saturating_add(LEEWAY);
         let was_here = !self.has_moved || self.confirmed_at.is_none_or(is_before_link);

@@ -249,8 +249,8 @@ impl Answer {
             .with(ACCESS_CONTROL_MAX_AGE, "600")
     }
 
-    /// The answer as it is sent: all have the same headers for security, those to an allowed origin have CORS headers, and the
-    /// answer to a `HEAD` has no body.
+    /// The answer as it is sent. All answers have the same security headers. One to an allowed origin has CORS headers. One
+    /// to a `HEAD` has no body.
     pub fn into_sent(self, request: &Request, site: &Site, policies: &Policies) -> Sent {
         let policy = if self.has_challenge {
             &policies.with_challenge
@@ -267,7 +267,7 @@ impl Answer {
         set(header::CACHE_CONTROL, "no-store");
         set(header::CONTENT_LANGUAGE, request.language.tag());
         set(header::CONTENT_SECURITY_POLICY, policy);
-        // Under which no page learns a token, not even one of the same origin.
+        // No `Referer` shows a token, not even to pages of the same origin.
         set(header::REFERRER_POLICY, "strict-origin");
         set(header::VARY, "Origin, Accept, Accept-Language, Cookie");
         set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");

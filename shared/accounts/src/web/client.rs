@@ -50,7 +50,7 @@ impl Clients {
         })
     }
 
-    /// The client's address: `sourceIp`, which API Gateway saw itself, or what the nearest of the trusted proxies saw.
+    /// The client's address: `sourceIp`, which API Gateway saw itself, or what the trusted proxy nearest to the client saw.
     pub fn address(&self, request: &Request) -> Option<IpAddr> {
         let source_ip = request.source_ip.as_deref()?.parse().ok();
         if self.trusted_proxies == 0 {
@@ -69,7 +69,7 @@ impl Clients {
         Network::of(self.address(request))
     }
 
-    /// Whether the request is of a team's own backend, by the event's own `sourceIp`.
+    /// Whether the request comes from a team's own backend, by the event's own `sourceIp`.
     pub fn is_trusted(&self, request: &Request) -> bool {
         let address = request.source_ip.as_deref().map(str::parse::<IpAddr>);
         let Some(Ok(address)) = address else {

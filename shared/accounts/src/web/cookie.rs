@@ -20,7 +20,7 @@ pub fn set(site: &Site, value: &str, max_age: u64) -> String {
     format!("{name}={value}; Max-Age={max_age}; Path=/; HttpOnly; SameSite=Lax{secure}")
 }
 
-/// The cookie's value in a request. Two cookies of the name count as none: nobody can tell whose each is.
+/// The cookie's value in a request. Two cookies with the name count as none, since nothing tells which one is ours.
 pub fn find<'a>(site: &Site, request: &'a Request) -> Option<&'a str> {
     let name = name(site);
     let mut values = request

@@ -1,7 +1,7 @@
-//! What the service reads of an event: of an HTTP API's and a function URL's (payload 2.0), and of a REST API's (1.0).
+//! What the service reads of an event: payload 2.0 of HTTP APIs and function URLs, and payload 1.0 of REST APIs.
 //!
 //! `lambda_http`'s own types are not used: its conversion panics on a host, a forwarded protocol, a query or a body that it
-//! cannot read, and the header map in its events panics when there are more than it can hold
+//! cannot read, and the header map in its events panics on more headers than it can hold
 //! (<https://github.com/aws/aws-lambda-rust-runtime/issues/515> and 517).
 
 use std::collections::BTreeMap;
@@ -58,14 +58,14 @@ struct Client {
     source_ip: Option<String>,
 }
 
-/// The request in an event. `language` is for whoever asks for none of ours.
+/// The request in an event. `language` is the default, for a request that asks for none of ours.
 ///
 /// # Errors
 ///
-/// The format in which to answer what is no HTTP request, or has headers or a body that cannot be read.
+/// If the event is no HTTP request, or its headers or body cannot be read. The error is the format of the answer.
 pub fn read(json: &str, base_path: &str, language: Language) -> Result<Request, Payload> {
     let event: Event = serde_json::from_str(json).map_err(|_| {
-        // A REST API takes an answer of payload 2.0 for malformed.
+        // A REST API rejects an answer of payload 2.0 as malformed.
         if json.contains("\"httpMethod\"") {
             Payload::V1
         } else {
@@ -119,7 +119,7 @@ impl Event {
     }
 }
 
-/// Payload 1.0 has each header in both maps, in one of them with its last value only: so the other one counts.
+/// Payload 1.0 has each header in both maps. One of them holds the last value only, so the other one counts.
 fn headers(
     single: BTreeMap<String, Option<String>>,
     multiple: BTreeMap<String, Option<Vec<String>>>,

@@ -25,8 +25,8 @@ pub enum Field {
     Other,
 }
 
-/// Reads a body. `T` is a struct of [`Field`]s: a field that it does not have is ignored, and one that stands twice makes the
-/// body unreadable, since nobody can tell which was meant.
+/// Reads a body. `T` is a struct of [`Field`]s: a field that it does not have is ignored. A field that occurs twice makes the
+/// body unreadable, since nothing tells which one was meant.
 pub fn read<T: DeserializeOwned + Default>(request: &Request) -> Result<T, Problem> {
     let body = request.body.as_slice();
     if body.len() > MAX_BODY {
@@ -42,7 +42,7 @@ pub fn read<T: DeserializeOwned + Default>(request: &Request) -> Result<T, Probl
 
 /// URL Standard, 5.1.
 fn from_urlencoded<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    // The parser below would put U+FFFD in the place of what is not UTF-8.
+    // The parser below would replace invalid UTF-8 by U+FFFD.
     let is_text = percent_decode(body).decode_utf8().is_ok();
     let fields = MapDeserializer::<_, serde::de::value::Error>::new(form_urlencoded::parse(body));
     T::deserialize(fields)
@@ -54,7 +54,7 @@ fn from_urlencoded<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(body).map_err(|_| Problem::Unreadable)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // A derived reader takes an array for the list of its fields.
+    // A derived `Deserialize` also accepts an array, as the list of the fields.
     let is_object = text.trim_ascii_start().starts_with('{');
     serde_json::from_str(text)
         .ok()

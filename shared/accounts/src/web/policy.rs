@@ -21,15 +21,21 @@ pub struct Policies {
 
 impl Policies {
     pub fn of(site: &Site) -> Self {
+        let style = STANDARD.encode(Sha256::digest(pages::style(site)));
+        let plain = policy(site, &style, None);
+        let with_challenge = match &site.widget {
+            Some(widget) => policy(site, &style, Some(widget)),
+            None => plain.clone(),
+        };
         Self {
-            plain: policy(site, None),
-            with_challenge: policy(site, site.widget.as_ref()),
+            plain,
+            with_challenge,
         }
     }
 }
 
-fn policy(site: &Site, widget: Option<&Widget>) -> String {
-    let style = STANDARD.encode(Sha256::digest(pages::style(site)));
+/// `style` is the hash of the style sheet.
+fn policy(site: &Site, style: &str, widget: Option<&Widget>) -> String {
     let mut policy = format!("default-src 'none'; style-src 'sha256-{style}'");
     if let Some(widget) = widget {
         let sources = &widget.sources;

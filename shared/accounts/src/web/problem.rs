@@ -24,7 +24,7 @@ pub enum Problem {
     TooLarge,
     /// The body is neither a form nor JSON.
     MediaType,
-    /// A browser fetches a link that nobody has followed yet.
+    /// A browser's prefetch: nobody has followed the link yet.
     Prefetch,
     /// A token that is malformed, forged or meant for something else, or whose user is gone.
     InvalidLink,
@@ -36,7 +36,7 @@ pub enum Problem {
     SupersededChange,
     /// A reset link that is invalid, expired or used.
     DeadReset,
-    /// The owner cannot be told what would be done, since mail to them counts as spam.
+    /// The owner reported our mail as spam, so the notice that this action needs cannot be sent.
     Complaint,
     /// The client's network has had its requests of this hour.
     TooManyRequests,
@@ -129,15 +129,15 @@ impl Problem {
 /// Why a request was not accepted.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The request is to blame.
+    /// The fault is in the request.
     Problem(Problem),
-    /// The same, until this many seconds have passed.
+    /// The same, but only for this many seconds.
     Later(Problem, u64),
-    /// A dependency is.
+    /// A dependency failed.
     Unavailable(Unavailable),
     /// The route has other methods: the value of `Allow`.
     Method { allow: &'static str },
-    /// It only asks, for an allowed origin, which methods are possible.
+    /// A preflight of an allowed origin, which asks what methods are possible.
     Preflight { allow: &'static str },
 }
 

@@ -10,7 +10,7 @@ use crate::texts::Language;
 use crate::web::problem::{Problem, Refusal};
 use crate::web::route::Route;
 
-/// A request: what of an event the service looks at.
+/// A request: the parts of an event that the service uses.
 #[derive(Default)]
 pub struct Request {
     pub payload: Payload,
@@ -142,7 +142,7 @@ impl Request {
                 tag => Some((Some(Language::from_tag(tag)?), quality)),
             })
             .collect();
-        // Stable: of equals the first counts.
+        // A stable sort: among equals the first counts.
         accepted.sort_by_key(|(_, quality)| std::cmp::Reverse(*quality));
         accepted.first().and_then(|(language, _)| *language)
     }
