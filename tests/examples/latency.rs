@@ -106,7 +106,10 @@ async fn main() {
     for request in 0..requests + 5 {
         // One of each kind in turn, so that whatever else the machine does meets all alike.
         for (row, operation) in OPERATIONS.into_iter().enumerate() {
-            for (column, kind) in KINDS.into_iter().enumerate() {
+            for place in 0..KINDS.len() {
+                // Each kind is as often the first, which finds the processor's caches full of something else.
+                let column = (place + request) % KINDS.len();
+                let kind = KINDS[column];
                 let subject = if operation == Operation::SignUpAgain {
                     0
                 } else {
