@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::error::Error;
+use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -44,11 +45,7 @@ pub async fn run<S>(
     settings: impl FnOnce(&Environment) -> Result<S, InvalidSetting>,
     answer: impl AsyncFn(&Service, &S, &Request, &Route) -> Result<Answer, Refusal>,
 ) -> ExitCode {
-    // Logs the place only: a panic's message can hold anything, personal data included.
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string);
-        eprintln!("panicked at {}", place.unwrap_or_default());
-    }));
+    std::panic::set_hook(Box::new(|panic| eprintln!("{}", described(panic))));
     let environment = Environment::of_process();
     let started = async {
         let settings = settings(&environment)?;
@@ -71,6 +68,12 @@ pub async fn run<S>(
             ExitCode::FAILURE
         }
     }
+}
+
+/// A panic, for the log: its place only, since its message can hold anything, personal data included.
+fn described(panic: &PanicHookInfo<'_>) -> String {
+    let place = panic.location().map(ToString::to_string);
+    format!("panicked at {}", place.unwrap_or_default())
 }
 
 async fn answer_events<S>(
@@ -225,5 +228,30 @@ impl Serialize for MultiValueHeaders<'_> {
             .map(|cookie| ("set-cookie", cookie));
         let headers = texts(self.0).chain(cookie);
         serializer.collect_map(headers.map(|(name, value)| (name, [value])))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[test]
+    fn of_a_panic_only_the_place_is_logged() {
+        let logged = Arc::new(Mutex::new(String::new()));
+        let log = Arc::clone(&logged);
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            *log.lock().unwrap() = described(panic)
+        }));
+
+        let panicked = std::panic::catch_unwind(|| panic!("ada@example.com"));
+
+        std::panic::set_hook(usual);
+        assert!(panicked.is_err());
+        let logged = logged.lock().unwrap();
+        assert!(logged.starts_with("panicked at ") && logged.contains("lambda.rs:"));
+        assert!(!logged.contains("ada@example.com"), "{logged}");
     }
 }
