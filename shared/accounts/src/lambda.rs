@@ -243,7 +243,7 @@ mod tests {
         let log = Arc::clone(&logged);
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            *log.lock().unwrap() = described(panic)
+            log.lock().unwrap().push_str(&described(panic));
         }));
 
         let panicked = std::panic::catch_unwind(|| panic!("ada@example.com"));

@@ -24,6 +24,7 @@
 
 pub mod change;
 mod confirm;
+mod moved;
 mod reset;
 mod sign_up;
 pub mod user;

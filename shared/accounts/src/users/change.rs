@@ -1,4 +1,4 @@
-//! A change of address: the request that the account's row keeps, and the move of the row.
+//! A change of address: the request that the account's row keeps, and what its link can do. [`moved`](super::moved) moves the row.
 //!
 //! Invariants: the account is under exactly one address. It moves as a whole, with the attributes of other code. It moves
 //! only if the row still holds the request that the link belongs to, and the password has not changed since that request.
@@ -7,20 +7,17 @@
 use std::collections::HashMap;
 
 use addresses::EmailAddress;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, KeysAndAttributes, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha1::{Digest as _, Sha1};
-use tokio::time::sleep;
 
 use crate::clock;
 use crate::links::LEEWAY;
-use crate::table::{Condition, Item, TRUE, Written, jitter, number, read_number, read_text, text};
+use crate::table::{Item, TRUE, Written, number, read_number, read_text, text};
 use crate::unavailable::Unavailable;
 use crate::users::user::{State, User};
-use crate::users::{NOT_CONFIRMED, Users, item, time};
+use crate::users::{Users, item};
 
 /// The most attributes of a row that can move. The move compares each, at two operators of the 300 that DynamoDB allows in an
 /// expression (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>), and adds a few.
@@ -50,8 +47,8 @@ pub struct PendingChange {
     pub account: User,
     /// The request's id; `None` in a request of the first version.
     pub id: Option<String>,
-    old: Item,
-    new: Option<Item>,
+    pub(super) old: Item,
+    pub(super) new: Option<Item>,
 }
 
 /// A request in a row: pending (`email_change`, under the old address) or done (`email_changed`, under the new one).
@@ -133,49 +130,6 @@ impl Users {
         });
         Ok(by_email.collect())
     }
-
-    /// Moves the account to `new` if both rows are as they were read; `false`, after a short pause, if a concurrent write was
-    /// quicker.
-    pub async fn move_account(
-        &self,
-        change: &PendingChange,
-        old: &EmailAddress,
-        new: &EmailAddress,
-    ) -> Result<bool, Unavailable> {
-        let invalid = |_| Unavailable::new("TransactWriteItems", "invalid request");
-        let unchanged = unchanged(&change.old);
-        let delete = Delete::builder()
-            .table_name(&self.table.name)
-            .key("email", text(old.as_str()))
-            .condition_expression(unchanged.expression)
-            .set_expression_attribute_names(Some(unchanged.names))
-            .set_expression_attribute_values(Some(unchanged.values))
-            .build()
-            .map_err(invalid)?;
-        let replaceable = replaceable(change.new.as_ref());
-        let put = Put::builder()
-            .table_name(&self.table.name)
-            .set_item(Some(moved(change, old, new, clock::now())))
-            .set_condition_expression(replaceable.expression())
-            .set_expression_attribute_values(replaceable.values())
-            .build()
-            .map_err(invalid)?;
-        // The SDK gives each transaction a token of its own, by which DynamoDB recognises a repetition.
-        let transaction = self
-            .table
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().delete(delete).build())
-            .transact_items(TransactWriteItem::builder().put(put).build());
-        match Box::pin(transaction.send()).await {
-            Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(error)) if was_overtaken(error.err()) => {
-                sleep(jitter()).await;
-                Ok(false)
-            }
-            Err(error) => Err(Unavailable::from_sdk("TransactWriteItems", &error)),
-        }
-    }
 }
 
 /// What a link can do, by the rows of both addresses.
@@ -246,87 +200,6 @@ impl<'a> Kept<'a> {
         let requested_at = read_number(self.0, "requested_at");
         is_same && account.password_changed_at < requested_at
     }
-}
-
-/// The row under its new address.
-fn moved(change: &PendingChange, old: &EmailAddress, new: &EmailAddress, now: u64) -> Item {
-    let mut moved = change.old.clone();
-    let request = moved.remove("email_change");
-    let requested_at = request
-        .as_ref()
-        .and_then(|request| request.as_m().ok()?.get("requested_at"));
-    // By this the link is recognised as done if it is followed again.
-    let mut done = item([("old_email", text(old.as_str()))]);
-    done.extend(requested_at.map(|at| ("requested_at".to_owned(), at.clone())));
-    for name in ["undeliverable", "expires_at", "contested", "sign_up"] {
-        moved.remove(name);
-    }
-    moved.extend(item([
-        ("email", text(new.as_str())),
-        ("confirmed_at", time(now)),
-        ("email_changed", AttributeValue::M(done)),
-    ]));
-    // What is known about delivery to the new address is kept.
-    let undeliverable = change.new.as_ref().and_then(|row| row.get("undeliverable"));
-    moved.extend(undeliverable.map(|why| ("undeliverable".to_owned(), why.clone())));
-    moved
-}
-
-struct Unchanged {
-    expression: String,
-    names: HashMap<String, String>,
-    values: Item,
-}
-
-/// The condition that a row is as it was read. DynamoDB cannot compare a whole row, so each attribute is compared.
-fn unchanged(row: &Item) -> Unchanged {
-    let (mut terms, mut names, mut values) = (Vec::new(), HashMap::new(), Item::new());
-    for (index, (name, value)) in row.iter().enumerate() {
-        terms.push(format!("#{index} = :{index}"));
-        names.insert(format!("#{index}"), name.clone());
-        values.insert(format!(":{index}"), value.clone());
-    }
-    Unchanged {
-        expression: terms.join(" AND "),
-        names,
-        values,
-    }
-}
-
-/// The condition that the new address' row may be replaced, and that it is still the same user's as when it was read.
-fn replaceable(row: Option<&Item>) -> Condition {
-    let mut condition = Condition::default();
-    let Some(row) = row else {
-        condition.and("attribute_not_exists(email)");
-        return condition;
-    };
-    condition.and(NOT_CONFIRMED);
-    condition.value(":true", TRUE);
-    for name in ["user_id", "password_hash"] {
-        match row.get(name) {
-            Some(value) => {
-                condition.and(format!("{name} = :{name}"));
-                condition.value(&format!(":{name}"), value.clone());
-            }
-            None => condition.and(format!("attribute_not_exists({name})")),
-        }
-    }
-    condition
-}
-
-/// Whether a transaction was cancelled only because concurrent writes were quicker.
-fn was_overtaken(error: &TransactWriteItemsError) -> bool {
-    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
-        return false;
-    };
-    let reasons = cancelled.cancellation_reasons().iter();
-    let mut codes = reasons.filter_map(|reason| reason.code());
-    codes.all(|code| {
-        matches!(
-            code,
-            "None" | "ConditionalCheckFailed" | "TransactionConflict"
-        )
-    })
 }
 
 /// Stands for a password's hash in a request, since the hash must not be kept longer than the password. It reveals nothing
