@@ -23,14 +23,16 @@ SENDER = "no-reply@example.com"
 PASSWORD = "correct horse battery"
 # Without the limits, which the tests of the functions are for.
 FREE = {"ResendCooldown": "0", "RequestsPerNetwork": "0"}
-FUNCTIONS = ("CreateAccount", "ConfirmEmail", "ChangeEmail", "ResetPassword")
+# Function of the template, and program.
+PROGRAMS = {"CreateAccount": "create-account", "ConfirmEmail": "confirm-email", "ChangeEmail": "change-email", "ResetPassword": "reset-password"}
+FUNCTIONS = tuple(PROGRAMS)
 HOST_ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 
 
-def build(folder: Path, architecture: str = HOST_ARCHITECTURE) -> Path:
-    """`sam build` for a processor, which the template names in one line; gives the folder with the built template."""
+def build(folder: Path) -> Path:
+    """`sam build` for this machine's processor, which the template names in one line; gives the folder with the built template."""
     template = folder / "source.yaml"
-    template.write_text((ROOT / "template.yaml").read_text().replace("Architectures: [arm64]", f"Architectures: [{architecture}]"))
+    template.write_text((ROOT / "template.yaml").read_text().replace("Architectures: [arm64]", f"Architectures: [{HOST_ARCHITECTURE}]"))
     built = folder / "built"
     command = ["sam", "build", "--template-file", template, "--base-dir", ROOT, "--build-dir", built]
     subprocess.run(command, cwd=ROOT, check=True)

@@ -18,14 +18,11 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
-from deployment import HOST_ARCHITECTURE, PASSWORD, ROOT, SENDER, Deployment, eventually
+from deployment import HOST_ARCHITECTURE, PASSWORD, PROGRAMS, ROOT, SENDER, Deployment, eventually
 
 sys.path.append(str(ROOT / "tests/release"))
 import release as script
 from linked import linked
-
-# Function of the template, and program.
-PROGRAMS = {"CreateAccount": "create-account", "ConfirmEmail": "confirm-email", "ChangeEmail": "change-email", "ResetPassword": "reset-password"}
 
 
 @pytest.fixture(scope="module")
