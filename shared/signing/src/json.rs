@@ -1,6 +1,5 @@
 //! JSON spelled as Python's `json.dumps(value, separators=(",", ":"))` does.
 
-use std::fmt::Debug;
 use std::io;
 
 use serde::Serialize;
@@ -45,17 +44,38 @@ impl Formatter for PythonFormatter {
     }
 
     fn write_f32<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f32) -> io::Result<()> {
-        write_float(writer, value)
+        write_float(writer, &format!("{value:?}"))
     }
 
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        write_float(writer, value)
+        write_float(writer, &shortest(value))
+    }
+}
+
+/// The shortest spelling that is read as `value`. If two are equally near to it, Python takes the even one and Rust's `{:?}` the
+/// greater one: 0.125 in the last two places is `.12` and `.13`.
+fn shortest(value: f64) -> String {
+    let spelled = format!("{value:?}");
+    let (mantissa, exponent) = spelled.split_once('e').unwrap_or((&spelled, ""));
+    let decimals = mantissa
+        .split_once('.')
+        .map_or(0, |(_, decimals)| decimals.len());
+    // With so many decimals Rust rounds as Python does.
+    let rounded = if exponent.is_empty() {
+        format!("{value:.decimals$}")
+    } else {
+        format!("{value:.decimals$e}")
+    };
+
+    if rounded.parse() == Ok(value) {
+        rounded
+    } else {
+        spelled
     }
 }
 
 /// Rust's `{:?}` and Python's `repr` differ only in the exponent: `1e16` and `1e+16`, `1e-5` and `1e-05`.
-fn write_float<W: ?Sized + io::Write>(writer: &mut W, value: impl Debug) -> io::Result<()> {
-    let spelled = format!("{value:?}");
+fn write_float<W: ?Sized + io::Write>(writer: &mut W, spelled: &str) -> io::Result<()> {
     match spelled.split_once('e') {
         Some((digits, exponent)) => {
             let exponent: i32 = exponent.parse().map_err(io::Error::other)?;
@@ -63,5 +83,32 @@ fn write_float<W: ?Sized + io::Write>(writer: &mut W, value: impl Debug) -> io::
             write!(writer, "{digits}e{exponent:+03}")
         }
         None => writer.write_all(spelled.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each as Python spells it.
+    #[test]
+    fn floats_are_spelled_as_python_spells_them() {
+        for (value, python) in [
+            (-1_823_534_060_348_817.0 / 8.0, "-227941757543602.12"),
+            (1_823_534_060_348_819.0 / 8.0, "227941757543602.38"),
+            (1e16, "1e+16"),
+            (1e-5, "1e-05"),
+            (1e22, "1e+22"),
+            (5e-324, "5e-324"),
+            (0.1, "0.1"),
+            (1.0, "1.0"),
+            (-0.0, "-0.0"),
+            (1.797_693_134_862_315_7e308, "1.7976931348623157e+308"),
+        ] {
+            let mut json = Vec::new();
+            write_json(&mut json, &value, false).unwrap();
+
+            assert_eq!(String::from_utf8(json).unwrap(), python);
+        }
     }
 }
