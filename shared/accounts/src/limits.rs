@@ -9,6 +9,7 @@
 //! 3. A rejected claim is not recorded, so every window ends.
 
 pub mod attempts;
+mod claim;
 mod mails;
 mod notices;
 pub mod requests;
@@ -18,7 +19,8 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use uuid::Uuid;
 
-pub use self::mails::{Claim, MailKind};
+pub use self::claim::Claim;
+pub use self::mails::MailKind;
 pub use self::notices::NoticeClaim;
 use crate::clock;
 use crate::links::keys::KeyStore;

@@ -54,8 +54,8 @@ impl Limits {
         known.send().await.map(|_| ())
     }
 
-    /// Whether the owner of `user`, the account at `email`, was seen in this network. Asks by a write that changes nothing: whether it is refused
-    /// tells as much as a read.
+    /// Whether the owner of `user`, the account at `email`, was seen in this network. Asks by a write that changes nothing:
+    /// whether it is refused tells as much as a read.
     pub async fn is_known(
         &self,
         email: &EmailAddress,

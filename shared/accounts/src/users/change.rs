@@ -1,4 +1,4 @@
-//! A change of address: the request that the account's row keeps, and what its link can do. [`moved`](super::moved) moves the row.
+//! A change of address: the request that the account's row keeps, and what its link can do. `moved` moves the row.
 //!
 //! Invariants: the account is under exactly one address. It moves as a whole, with the attributes of other code. It moves
 //! only if the row still holds the request that the link belongs to, and the password has not changed since that request.
