@@ -167,9 +167,13 @@ async fn the_answer_does_not_tell_who_has_an_account() {
 async fn every_accepted_sign_up_costs_a_hash_whatever_the_address() {
     let (world, addresses) = world_with_every_kind_of_address("browser").await;
     let waiting = world.row("waiting@example.com").unwrap();
-    let before = own_processor_time();
-    assert!(is_password_of(&waiting, PASSWORD));
-    let hash = own_processor_time().saturating_sub(before);
+    // The least of several: the first one also gets its memory from the system.
+    let hashes = (0..5).map(|_| {
+        let before = own_processor_time();
+        assert!(is_password_of(&waiting, PASSWORD));
+        own_processor_time().saturating_sub(before)
+    });
+    let hash = hashes.min().unwrap();
 
     for email in addresses {
         let before = processor_time("create-account");
