@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::world::programs;
+use crate::world::built;
 
 /// A folder with the gallery. It is removed when this is dropped.
 pub struct Gallery {
@@ -22,7 +22,7 @@ impl Gallery {
     pub fn write_with(settings: &[(&str, &str)]) -> Self {
         let name = format!("gallery-{}-{:p}", std::process::id(), &settings);
         let folder = std::env::temp_dir().join(name);
-        let program = programs().join("gallery");
+        let program = built().join("gallery");
         let written = Command::new(&program)
             .arg(&folder)
             .envs(settings.iter().copied())

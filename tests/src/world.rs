@@ -482,14 +482,12 @@ pub(crate) async fn listener() -> TcpListener {
 
 /// Where the functions' binaries are: in `FUNCTIONS_DIR`, or where the test's own build put them.
 pub(crate) fn programs() -> PathBuf {
-    std::env::var_os("FUNCTIONS_DIR").map_or_else(
-        || {
-            let test = std::env::current_exe().unwrap();
-            test.parent()
-                .and_then(std::path::Path::parent)
-                .unwrap()
-                .to_owned()
-        },
-        PathBuf::from,
-    )
+    std::env::var_os("FUNCTIONS_DIR").map_or_else(built, PathBuf::from)
+}
+
+/// Where the test's own build put binaries.
+pub(crate) fn built() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(std::path::Path::parent);
+    folder.unwrap().to_owned()
 }
