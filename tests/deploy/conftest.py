@@ -1,5 +1,6 @@
 """What the tests of the template and of the deployment share."""
 
+import fcntl
 import os
 import sys
 from pathlib import Path
@@ -73,6 +74,14 @@ def aws(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory) -> Path:
-    """The folder that `sam build` made for this machine's processor."""
-    return build(tmp_path_factory.mktemp("sam"))
+def built(tmp_path_factory, worker_id) -> Path:
+    """The folder that `sam build` made for this machine's processor, once for all processes of pytest-xdist."""
+    if worker_id == "master":
+        return build(tmp_path_factory.mktemp("sam"))
+    folder = tmp_path_factory.getbasetemp().parent / "sam"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir()
+            build(folder)
+    return folder / "built"

@@ -31,16 +31,7 @@ impl Browser {
 
     /// Starts a browser with further options.
     pub async fn start_with(options: &[&str]) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("chromedriver is needed (Debian: apt-get install chromium-driver): {error}")
-            });
-        let port = port(&mut driver).await;
+        let (driver, port) = start_driver().await;
         let profile = std::env::temp_dir().join(format!("browser-{}-{port}", std::process::id()));
         let profile_option = format!("--user-data-dir={}", profile.display());
         let mut arguments = vec![
@@ -140,14 +131,35 @@ impl Drop for Browser {
     }
 }
 
-async fn port(driver: &mut Child) -> u16 {
+/// Starts `chromedriver` on a free port. It wants a port that is free for IPv4 and IPv6, looks for one for the first only, and
+/// ends if another process has it for the second: then once more.
+async fn start_driver() -> (Child, u16) {
+    for _ in 0..10 {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("chromedriver is needed (Debian: apt-get install chromium-driver): {error}")
+            });
+        if let Some(port) = port(&mut driver).await {
+            return (driver, port);
+        }
+    }
+    panic!("chromedriver does not start");
+}
+
+/// The port that a `chromedriver` says it listens at; none if it ends before.
+async fn port(driver: &mut Child) -> Option<u16> {
     let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     while let Some(line) = lines.next_line().await.unwrap() {
         if let Some(port) = line.strip_prefix("ChromeDriver was started successfully on port ") {
             // Later output is not needed, but is read so that it does not fill the pipe.
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-            return port.trim_end_matches('.').parse().unwrap();
+            return Some(port.trim_end_matches('.').parse().unwrap());
         }
     }
-    panic!("chromedriver did not start");
+    None
 }
