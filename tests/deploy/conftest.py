@@ -17,11 +17,6 @@ os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
 sys.path += [str(ROOT / "tests/rehearsal"), str(ROOT / "functions")]
 
 
-def pytest_collection_modifyitems(items):
-    # Last, as `tests/run` builds for arm64 meanwhile.
-    items.sort(key=lambda item: item.path.name == "test_arm64.py")
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The top folder of the project."""
