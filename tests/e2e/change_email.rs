@@ -1421,6 +1421,27 @@ async fn what_other_code_writes_meanwhile_is_moved_as_well() {
 }
 
 #[tokio::test]
+async fn a_request_that_takes_the_place_of_another_while_its_link_is_followed_ends_it() {
+    let world = world_with_account().await;
+    let (asked, link) = have_link(&world).await;
+    let store = world.store.clone();
+    world.dynamodb.once(
+        "TransactWriteItems",
+        Fault::before(move || {
+            let mut item = store.item(OLD).unwrap().unwrap();
+            item["email_change"]["M"]["id"] = json!({ "S": "another browser's" });
+            store.put(&item).unwrap();
+            std::future::ready(())
+        }),
+    );
+
+    assert_eq!(open_in_browser_of(&world, &asked, &link).await.status, 404);
+
+    assert!(world.row(OLD).is_some());
+    assert!(world.row(NEW).is_none());
+}
+
+#[tokio::test]
 async fn a_sign_up_with_the_new_address_in_between_loses_nothing() {
     let world = world_with_account().await;
     let (asked, change) = have_link(&world).await;
