@@ -76,7 +76,8 @@ def built(tmp_path_factory, worker_id) -> Path:
     folder = tmp_path_factory.getbasetemp().parent / "sam"
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            folder.mkdir()
+        # Written last, so that a build that failed is tried again.
+        if not (folder / "built/template.yaml").exists():
+            folder.mkdir(exist_ok=True)
             build(folder)
     return folder / "built"

@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 import requests
-from deployment import FREE, PASSWORD, SENDER, Deployment, eventually
+from deployment import FREE, FUNCTIONS, PASSWORD, SENDER, Deployment, eventually
 from itsdangerous import URLSafeTimedSerializer
 
 # What every event of EventBridge has.
@@ -318,11 +318,13 @@ def test_what_belongs_together_must_be_given_together(deployment):
 
 
 def test_a_first_deployment_that_fails_leaves_nothing_behind(deployment, built, tmp_path):
-    broken = tmp_path / "template.yaml"
-    text = (built / "template.yaml").read_text().replace("CodeUri: ", f"CodeUri: {built}/")
+    template = json.loads((built / "template.yaml").read_text())
+    for name in FUNCTIONS:
+        template["Resources"][name]["Properties"]["CodeUri"] = str(built / name)
     # Made last, and refused: an alarm without a threshold.
-    refused = "Type: AWS::CloudWatch::Alarm\n    Properties: { Namespace: None, MetricName: None }"
-    broken.write_text(text.replace("\nResources:\n", f"\nResources:\n  Broken:\n    DependsOn: [Dashboard, UsersTable, SecretKey]\n    {refused}\n"))
+    refused = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"Namespace": "None", "MetricName": "None"}}
+    template["Resources"]["Broken"] = {**refused, "DependsOn": ["Dashboard", "UsersTable", "SecretKey"]}
+    (tmp_path / "template.yaml").write_text(json.dumps(template))
 
     with pytest.raises(AssertionError, match="ROLLBACK"):
         Deployment(deployment.aws, tmp_path, "broken").deploy()
