@@ -111,7 +111,7 @@ fn measure(folder: &Path, aws: SocketAddr) -> io::Result<Vec<(String, f64)>> {
                 status,
                 ..variant.clone()
             };
-            let warm = counts::count(&variant, Kind::Instructions)?.warm;
+            let warm = counts::warm(&variant, Kind::Instructions)?;
             measured.push((format!("{function} instructions of {what}"), warm));
         }
     }

@@ -44,6 +44,18 @@ pub fn start(variant: &Variant, kind: Kind) -> io::Result<f64> {
     run(variant, kind, 0, &folder.log())
 }
 
+/// Counts a warm invocation alone, in two runs.
+///
+/// # Errors
+///
+/// If valgrind is missing or the function fails.
+pub fn warm(variant: &Variant, kind: Kind) -> io::Result<f64> {
+    let folder = Folder::new()?;
+    let first = run(variant, kind, 1, &folder.log())?;
+    let all = run(variant, kind, 1 + WARM, &folder.log())?;
+    Ok(mean(all - first))
+}
+
 /// Runs `variant` three times to count.
 ///
 /// # Errors
@@ -54,12 +66,17 @@ pub fn count(variant: &Variant, kind: Kind) -> io::Result<Counts> {
     let log = folder.log();
     let start = run(variant, kind, 0, &log)?;
     let first = run(variant, kind, 1, &log)?;
-    let warm = run(variant, kind, 1 + WARM, &log)?;
+    let all = run(variant, kind, 1 + WARM, &log)?;
     Ok(Counts {
         start,
         first: first - start,
-        warm: (warm - first) / f64::from(u8::try_from(WARM).unwrap_or(u8::MAX)),
+        warm: mean(all - first),
     })
+}
+
+/// Of all warm invocations.
+fn mean(warm: f64) -> f64 {
+    warm / f64::from(u8::try_from(WARM).unwrap_or(u8::MAX))
 }
 
 /// A folder for valgrind's log, gone when this is dropped.
