@@ -1,7 +1,6 @@
 //! What many processes do to one address at once, and what happens between any two calls of one.
 
 use std::iter;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -346,18 +345,28 @@ async fn interrupt_all(mode: Mode, steps: &[Step], meanwhile: &[Meanwhile]) -> u
     let mut tried = 0;
     for start in &starts(&subject).await {
         for step in steps {
+            let calls = calls(&subject, start, *step).await;
             for other in meanwhile {
-                let interrupt = |place| interrupt(mode, &subject, start, *step, *other, place);
-                let mut calls = 1;
-                while interrupt(Place::BeforeCall(calls)).await {
-                    calls += 1;
+                for call in 1..calls {
+                    let place = Place::BeforeCall(call);
+                    interrupt(mode, &subject, start, *step, *other, place).await;
                 }
-                assert!(interrupt(Place::AfterCall(calls - 1)).await);
+                let place = Place::AfterCall(calls - 1);
+                interrupt(mode, &subject, start, *step, *other, place).await;
                 tried += calls;
             }
         }
     }
     tried
+}
+
+/// How many calls a step makes if nothing interrupts it.
+async fn calls(subject: &Subject, start: &Start, step: Step) -> usize {
+    restore(subject, Some(start));
+    subject.begin();
+    subject.world.dynamodb.forget_calls();
+    subject.take(step).await;
+    subject.world.dynamodb.calls(ANY)
 }
 
 /// Addresses to begin with: absent, waiting, contested, confirmed, invited, all mailed to long ago, and waiting and mailed to
@@ -415,8 +424,8 @@ fn restore(subject: &Subject, start: Option<&Start>) {
     }
 }
 
-/// Takes a step and lets something else happen within it; whether it got so far as to be interrupted there. On a busy machine
-/// the SDK may give up the call that waits meanwhile: then once more.
+/// Takes a step and lets something else happen within it. On a busy machine the SDK may give up the call that waits meanwhile:
+/// then once more.
 async fn interrupt(
     mode: Mode,
     subject: &Subject,
@@ -424,23 +433,16 @@ async fn interrupt(
     step: Step,
     other: Meanwhile,
     place: Place,
-) -> bool {
+) {
     for _ in 0..5 {
-        match try_interrupt(mode, subject, start, step, other, place).await {
-            Interrupted::TooLong => {}
-            interrupted => return matches!(interrupted, Interrupted::Yes),
+        if try_interrupt(mode, subject, start, step, other, place).await {
+            return;
         }
     }
     panic!("{step:?}, {other:?} {place:?}: 503 again and again");
 }
 
-enum Interrupted {
-    Yes,
-    /// There is no such call.
-    No,
-    TooLong,
-}
-
+/// Whether no call took too long.
 async fn try_interrupt(
     mode: Mode,
     subject: &Subject,
@@ -448,19 +450,18 @@ async fn try_interrupt(
     step: Step,
     other: Meanwhile,
     place: Place,
-) -> Interrupted {
+) -> bool {
     restore(subject, Some(start));
     subject.begin();
     let world = &subject.world;
     let before = &start.known;
     let mailed = subject.mails().len();
-    let (begun, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
+    let ended = Arc::new(Mutex::new(None));
     let hook = {
-        let (subject, begun, ended) = (subject.clone(), Arc::clone(&begun), Arc::clone(&ended));
+        let (subject, ended) = (subject.clone(), Arc::clone(&ended));
         move || {
-            let (subject, begun, ended) = (subject.clone(), Arc::clone(&begun), Arc::clone(&ended));
+            let (subject, ended) = (subject.clone(), Arc::clone(&ended));
             async move {
-                begun.store(true, Ordering::SeqCst);
                 let status = happen(&subject, other).await;
                 *ended.lock().unwrap() = Some(status);
             }
@@ -478,12 +479,9 @@ async fn try_interrupt(
     let status = subject.take(step).await.status;
 
     world.dynamodb.heal();
-    if !begun.load(Ordering::SeqCst) {
-        return Interrupted::No;
-    }
     let other_status = eventually("what happens meanwhile", || ended.lock().unwrap().take()).await;
     if status == 503 || other_status == Some(503) {
-        return Interrupted::TooLong;
+        return false;
     }
     let after = subject.look(Some(before)).life;
     let seen = Seen {
@@ -510,7 +508,7 @@ async fn try_interrupt(
         possible.contains(&outcome),
         "{before:#?}: {step:?}, {other:?} {place:?}: {outcome:#?}\nis none of {possible:#?}"
     );
-    Interrupted::Yes
+    true
 }
 
 /// Lets something happen, and returns the status of its answer if it has one.
