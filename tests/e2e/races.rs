@@ -360,13 +360,17 @@ async fn interrupt_all(mode: Mode, steps: &[Step], meanwhile: &[Meanwhile]) -> u
     tried
 }
 
-/// How many calls a step makes if nothing interrupts it.
+/// How many calls a step makes if nothing interrupts it: the least of twice, as the SDK repeats a call that takes long.
 async fn calls(subject: &Subject, start: &Start, step: Step) -> usize {
-    restore(subject, Some(start));
-    subject.begin();
-    subject.world.dynamodb.forget_calls();
-    subject.take(step).await;
-    subject.world.dynamodb.calls(ANY)
+    let mut least = usize::MAX;
+    for _ in 0..2 {
+        restore(subject, Some(start));
+        subject.begin();
+        subject.world.dynamodb.forget_calls();
+        subject.take(step).await;
+        least = least.min(subject.world.dynamodb.calls(ANY));
+    }
+    least
 }
 
 /// Addresses to begin with: absent, waiting, contested, confirmed, invited, all mailed to long ago, and waiting and mailed to
