@@ -32,12 +32,12 @@ HOST_ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "
 
 def build(folder: Path) -> Path:
     """`sam build` for this machine's processor, which the template names in one line; gives the folder with the built template."""
-    template = folder / "source.yaml"
-    template.write_text((ROOT / "template.yaml").read_text().replace("Architectures: [arm64]", f"Architectures: [{HOST_ARCHITECTURE}]"))
+    source = folder / "source.yaml"
+    source.write_text((ROOT / "template.yaml").read_text().replace("Architectures: [arm64]", f"Architectures: [{HOST_ARCHITECTURE}]"))
     built = folder / "built"
-    command = ["sam", "build", "--template-file", template, "--base-dir", ROOT, "--build-dir", built]
+    command = ["sam", "build", "--template-file", source, "--base-dir", ROOT, "--build-dir", built]
     subprocess.run(command, cwd=ROOT, check=True)
-    # sam reads its template seven times to deploy it, and JSON in a fraction of the time. A release's is deployed as YAML.
+    # To deploy it, sam reads it seven times, and JSON in a fraction of the time. A release's is deployed as YAML.
     template = built / "template.yaml"
     template.write_text(json.dumps(yaml_parse(template.read_text())))
     return built

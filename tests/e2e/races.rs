@@ -345,7 +345,7 @@ async fn interrupt_all(mode: Mode, steps: &[Step], meanwhile: &[Meanwhile]) -> u
     let mut tried = 0;
     for start in &starts(&subject).await {
         for step in steps {
-            let calls = calls(&subject, start, *step).await;
+            let calls = calls_of(&subject, start, *step).await;
             for other in meanwhile {
                 for call in 1..calls {
                     let place = Place::BeforeCall(call);
@@ -361,7 +361,7 @@ async fn interrupt_all(mode: Mode, steps: &[Step], meanwhile: &[Meanwhile]) -> u
 }
 
 /// How many calls a step makes if nothing interrupts it: the least of twice, as the SDK repeats a call that takes long.
-async fn calls(subject: &Subject, start: &Start, step: Step) -> usize {
+async fn calls_of(subject: &Subject, start: &Start, step: Step) -> usize {
     let mut least = usize::MAX;
     for _ in 0..2 {
         restore(subject, Some(start));

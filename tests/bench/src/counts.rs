@@ -52,8 +52,7 @@ pub fn start(variant: &Variant, kind: Kind) -> io::Result<f64> {
 pub fn warm(variant: &Variant, kind: Kind) -> io::Result<f64> {
     let folder = Folder::new()?;
     let first = run(variant, kind, 1, &folder.log())?;
-    let all = run(variant, kind, 1 + WARM, &folder.log())?;
-    Ok(mean(all - first))
+    warm_after(first, variant, kind, &folder.log())
 }
 
 /// Runs `variant` three times to count.
@@ -66,17 +65,17 @@ pub fn count(variant: &Variant, kind: Kind) -> io::Result<Counts> {
     let log = folder.log();
     let start = run(variant, kind, 0, &log)?;
     let first = run(variant, kind, 1, &log)?;
-    let all = run(variant, kind, 1 + WARM, &log)?;
     Ok(Counts {
         start,
         first: first - start,
-        warm: mean(all - first),
+        warm: warm_after(first, variant, kind, &log)?,
     })
 }
 
-/// Of all warm invocations.
-fn mean(warm: f64) -> f64 {
-    warm / f64::from(u8::try_from(WARM).unwrap_or(u8::MAX))
+/// A warm invocation, where a run up to the first one counts `first`.
+fn warm_after(first: f64, variant: &Variant, kind: Kind, log: &Path) -> io::Result<f64> {
+    let all = run(variant, kind, 1 + WARM, log)?;
+    Ok((all - first) / f64::from(u8::try_from(WARM).unwrap_or(u8::MAX)))
 }
 
 /// A folder for valgrind's log, gone when this is dropped.
