@@ -37,10 +37,15 @@ async fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return failure(&format!("{error} (--help lists the options)")),
     };
+    // Before the run, or a signal that comes while it starts would kill it.
+    let interrupted = match interrupted() {
+        Ok(interrupted) => interrupted,
+        Err(error) => return failure(&error.to_string()),
+    };
     // Dropping the run ends the functions' processes.
     tokio::select! {
         ended = run(&options) => ended.map_or_else(|error| failure(&error.to_string()), |()| ExitCode::SUCCESS),
-        () = interrupted() => ExitCode::SUCCESS,
+        () = interrupted => ExitCode::SUCCESS,
     }
 }
 
@@ -49,15 +54,16 @@ fn failure(message: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Waits for Ctrl-C or an order to end.
-async fn interrupted() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        Ok(()) = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
+/// Listens from now on, and waits for Ctrl-C or an order to end.
+fn interrupted() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// Writes all pages and mails in all languages.

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 struct Run {
@@ -58,6 +58,10 @@ impl Run {
     }
 }
 
+fn folder(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("local-{name}-{}", std::process::id()))
+}
+
 fn local(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
     command.args(arguments);
@@ -94,8 +98,19 @@ fn an_unknown_option_is_refused() {
 }
 
 #[test]
-fn data_survives_and_signals_end_it() {
-    let data = std::env::temp_dir().join(format!("local-{}", std::process::id()));
+fn a_signal_ends_it_as_soon_as_it_runs() {
+    let data = folder("signal");
+    for _ in 0..5 {
+        for signal in ["-INT", "-TERM"] {
+            assert!(Run::start(&data).end(signal), "{signal}");
+        }
+    }
+    std::fs::remove_dir_all(&data).unwrap();
+}
+
+#[test]
+fn data_survives() {
+    let data = folder("data");
     let mail = r#"{"FromEmailAddress":"a@example.com","Destination":{"ToAddresses":["b@example.com"]},
         "Content":{"Simple":{"Subject":{"Data":"A survivor"},"Body":{"Text":{"Data":"text"}}}}}"#;
 
