@@ -161,6 +161,21 @@ async fn two_cookies_of_the_name_count_as_none_in_every_kind_of_event() {
 }
 
 #[tokio::test]
+async fn a_cookie_is_read_beside_one_of_another_application_in_any_script() {
+    for (source, stage) in SOURCES {
+        let world = World::start().await;
+        let signed_up = sign_up(&world, ADA).await;
+        let cookies = format!("name=Jos\u{e9}; {}", signed_up.cookie().unwrap());
+        let request = world.request("GET", &world.mail_to(ADA).link());
+
+        let request = request.source(source).stage(stage);
+        let answer = request.header("cookie", &cookies).send().await;
+
+        assert_eq!(answer.status, 303, "{source:?} {stage}");
+    }
+}
+
+#[tokio::test]
 async fn a_cookie_is_read_where_each_kind_of_event_has_it_and_as_cargo_lambda_watch_has_it() {
     for (what, in_cookies, in_headers) in [
         ("cookies", true, false),

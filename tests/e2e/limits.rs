@@ -673,8 +673,9 @@ async fn behind_proxies_the_client_is_the_one_that_the_nearest_trusted_proxy_saw
 
         assert_eq!(status("198.51.100.1, 192.0.2.1").await, 303, "{source:?}");
         assert_eq!(status("198.51.100.2, 192.0.2.1").await, 429, "{source:?}");
-        // What the client wrote stands further to the left.
+        // What the client wrote stands further to the left, be it an address or not.
         assert_eq!(status("203.0.113.1, 198.51.100.1, 192.0.2.1").await, 429);
+        assert_eq!(status("\u{e9}, 198.51.100.1, 192.0.2.1").await, 429);
         assert_eq!(status("198.51.101.1, 192.0.2.1").await, 303, "{source:?}");
         // Without an address there it is the source, as for whoever got around the proxy.
         assert_eq!(status("192.0.2.1").await, 303, "{source:?}");

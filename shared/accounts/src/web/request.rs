@@ -99,16 +99,16 @@ impl Request {
         if self.media_type() == Some("application/json") {
             return true;
         }
-        let accept = self.header(&ACCEPT).unwrap_or_default();
+        let accept = self.list(&ACCEPT);
         let json = preference(
-            accept,
+            &accept,
             &[
                 "application/json",
                 "application/problem+json",
                 "application/*",
             ],
         );
-        let html = preference(accept, &["text/html", "application/xhtml+xml", "text/*"]);
+        let html = preference(&accept, &["text/html", "application/xhtml+xml", "text/*"]);
         json > html
     }
 
@@ -135,7 +135,8 @@ impl Request {
 
     /// The language of ours that the client likes best (RFC 9110, 12.5.4); `None` if it likes none, or any (`*`) best.
     pub fn accepted_language(&self) -> Option<Language> {
-        let mut accepted: Vec<_> = weighted(self.header(&ACCEPT_LANGUAGE)?)
+        let list = self.list(&ACCEPT_LANGUAGE);
+        let mut accepted: Vec<_> = weighted(&list)
             .filter(|(_, quality)| *quality > 0)
             .filter_map(|(tag, quality)| match tag {
                 "*" => Some((None, quality)),
@@ -149,14 +150,25 @@ impl Request {
 
     /// The whole chain of `X-Forwarded-For`.
     pub fn forwarded_for(&self) -> String {
-        let values = self.headers.get_all("x-forwarded-for").iter();
-        let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
+        self.list(&HeaderName::from_static("x-forwarded-for"))
+    }
+
+    /// All lines of a header that is a list, as one (RFC 9110, 5.3).
+    fn list(&self, name: &HeaderName) -> String {
+        let values = self.headers.get_all(name).iter();
+        let values: Vec<_> = values.filter_map(text).collect();
         values.join(",")
     }
 
     fn header(&self, name: &HeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        text(self.headers.get(name)?)
     }
+}
+
+/// A header's value. Events are JSON, so it is UTF-8; `to_str` would refuse what is not ASCII, and with it all the rest of a line
+/// of which a client wrote only a part.
+pub(super) fn text(value: &HeaderValue) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()).ok()
 }
 
 /// The weight that `accept` gives to the first of `names`, or to any type: (quality in thousandths, whether it was named).
