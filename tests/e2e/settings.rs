@@ -16,7 +16,7 @@ const FUNCTIONS: &[&str] = &[
 const VERIFYING: &[&str] = &["confirm-email", "reset-password"];
 
 /// A variable, the functions that read it, and values that it may not hold.
-const INVALID: [(&str, &[&str], &[&str]); 26] = [
+const INVALID: [(&str, &[&str], &[&str]); 29] = [
     (
         "USERS_TABLE",
         FUNCTIONS,
@@ -231,6 +231,17 @@ const INVALID: [(&str, &[&str], &[&str]); 26] = [
         "AWS_CA_BUNDLE",
         FUNCTIONS,
         &["/no/such/file.pem", "/dev/null"],
+    ),
+    (
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        FUNCTIONS,
+        &["localhost:8000", "http://user:pw@127.0.0.1:8000"],
+    ),
+    ("AWS_ENDPOINT_URL_SESV2", FUNCTIONS, &["ftp://127.0.0.1"]),
+    (
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+        FUNCTIONS,
+        &["ftp://127.0.0.1"],
     ),
 ];
 

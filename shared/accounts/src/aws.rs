@@ -59,6 +59,9 @@ pub fn config(environment: &Environment) -> Result<SdkConfig, InvalidSetting> {
         .sleep_impl(TokioSleep::new())
         .build();
     let connector = SharedHttpConnector::new(connector);
+    for variable in SERVICE_ENDPOINTS {
+        environment.optional(variable, ENDPOINT, endpoint_url)?;
+    }
     let endpoint = environment.optional("AWS_ENDPOINT_URL", ENDPOINT, endpoint_url)?;
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -91,6 +94,12 @@ pub fn config(environment: &Environment) -> Result<SdkConfig, InvalidSetting> {
 }
 
 const ENDPOINT: &str = "an http(s) URL";
+/// The SDK would pass over an invalid one, and call Amazon.
+const SERVICE_ENDPOINTS: [&str; 3] = [
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_SESV2",
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+];
 const CA_BUNDLE: &str = "the path of a file with PEM certificates of authorities";
 
 /// Turns a call into an unsigned `GET /`, to open a connection: the SDK has no other way. No service charges for this request
