@@ -33,8 +33,13 @@ impl Sender {
             Some((name, address)) => (name.trim(), address.trim()),
             None => ("", text.as_str()),
         };
-        // As it was typed: SES compares identities with case.
-        EmailAddress::parse(address).ok()?;
+        let parsed = EmailAddress::parse(address).ok()?;
+        // As it was typed, as SES compares identities with case; but SES takes no domain that is not in ASCII.
+        let address = if address.is_ascii() {
+            address
+        } else {
+            parsed.as_str()
+        };
         let name = name
             .strip_prefix('"')
             .and_then(|name| name.strip_suffix('"'))
@@ -114,6 +119,10 @@ mod tests {
         assert_eq!(
             mailbox("B\u{fc}cher <a@myapp.com>").as_deref(),
             Some("=?UTF-8?B?QsO8Y2hlcg==?= <a@myapp.com>")
+        );
+        assert_eq!(
+            mailbox("No-Reply@b\u{fc}cher.example").as_deref(),
+            Some("no-reply@xn--bcher-kva.example")
         );
     }
 
