@@ -918,6 +918,18 @@ async fn an_expired_row_counts_as_absent_and_is_replaced_in_one_write() {
 }
 
 #[tokio::test]
+async fn an_expiry_with_decimals_counts_too() {
+    let world = world().await;
+    let signed_up = sign_up(&world, NEW).await;
+    let link = world.mail_to(NEW).link();
+    world.change_row(NEW, &json!({ "expires_at": 1_700_000_000.5 }));
+
+    let opened = open_in_browser_of(&world, &signed_up, &link).await;
+
+    assert_eq!(opened.status, 404);
+}
+
+#[tokio::test]
 async fn a_confirmed_row_never_counts_as_expired() {
     let world = world().await;
     world.change_row(CONFIRMED, &json!({ "expires_at": 1_700_000_000 }));

@@ -71,9 +71,13 @@ pub(crate) fn number(number: u64) -> AttributeValue {
 
 pub(crate) const TRUE: AttributeValue = AttributeValue::Bool(true);
 
-/// A number's attribute, if it is one and whole.
+/// A number's attribute, without the decimals that other code may write.
 pub(crate) fn read_number(item: &Item, name: &str) -> Option<u64> {
-    item.get(name)?.as_n().ok()?.parse().ok()
+    let number = item.get(name)?.as_n().ok()?;
+    let whole = number
+        .split_once('.')
+        .map_or(number.as_str(), |(whole, _)| whole);
+    whole.parse().ok()
 }
 
 /// A string's attribute.
