@@ -1118,6 +1118,12 @@ async fn a_row_of_a_hundred_and_forty_attributes_moves_and_a_larger_one_is_refus
     world.change_row(OLD, &json!({ "one_more": null }));
     sign_up_with(&world, NEW, OTHER_PASSWORD).await;
     let (asked, link) = have_link(&world).await;
+    world.change_row(OLD, &json!({ "one_more": 1 }));
+    for method in ["HEAD", "GET"] {
+        let opened = world.request(method, &link).browser_of(&asked);
+        assert_eq!(opened.send().await.status, 404, "{method}");
+    }
+    world.change_row(OLD, &json!({ "one_more": null }));
     assert_eq!(open_in_browser_of(&world, &asked, &link).await.status, 303);
     assert_eq!(world.row(NEW).unwrap()["a139"], 139);
     let largest = world
@@ -1439,6 +1445,35 @@ async fn a_request_that_takes_the_place_of_another_while_its_link_is_followed_en
 
     assert!(world.row(OLD).is_some());
     assert!(world.row(NEW).is_none());
+}
+
+#[tokio::test]
+async fn a_link_that_is_followed_again_while_the_account_moves_is_not_said_to_be_dead() {
+    let world = world_with_account().await;
+    let (asked, link) = have_link(&world).await;
+    open_in_browser_of(&world, &asked, &link).await;
+    let moved = world.store.item(NEW).unwrap().unwrap();
+    // A batch that reads the new row before the move and the old one after it sees neither.
+    let hide = world.store.clone();
+    let show = world.store.clone();
+    world.dynamodb.once(
+        "BatchGetItem",
+        Fault::before(move || {
+            hide.delete(NEW).unwrap();
+            std::future::ready(())
+        }),
+    );
+    world.dynamodb.once(
+        "BatchGetItem",
+        Fault::before(move || {
+            show.put(&moved).unwrap();
+            std::future::ready(())
+        }),
+    );
+
+    assert_eq!(open_in_browser_of(&world, &asked, &link).await.status, 303);
+
+    assert_eq!(told(&world, CHANGED), 1);
 }
 
 #[tokio::test]

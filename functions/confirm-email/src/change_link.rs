@@ -43,11 +43,8 @@ pub async fn open(
         return Ok(Answer::message(request, site, content, message, outcome));
     }
     if request.method == Method::HEAD {
-        return if pending.account.has_complained() {
-            Err(Problem::Complaint.into())
-        } else {
-            Ok(done(service, request, Outcome::Head))
-        };
+        check(&pending)?;
+        return Ok(done(service, request, Outcome::Head));
     }
     change(service, request, link, pending).await
 }
@@ -96,13 +93,7 @@ async fn change(
     mut pending: Box<PendingChange>,
 ) -> Result<Answer, Refusal> {
     for _ in 0..ROUNDS {
-        if pending.account.has_complained() {
-            return Err(Problem::Complaint.into());
-        }
-        // Checked at the request too, but rows grow.
-        if pending.account.attributes > MAX_ATTRIBUTES {
-            return Err(Problem::SupersededChange.into());
-        }
+        check(&pending)?;
         let notice = || service.writer(pending.account.locale).changed(link.old);
         service.notify(link.token, link.old, notice).await?;
         if service
@@ -127,6 +118,17 @@ async fn change(
         };
     }
     Err(Unavailable::new("TransactWriteItems", "contention").into())
+}
+
+/// Whether the account can move now. Both were checked at the request too.
+fn check(pending: &PendingChange) -> Result<(), Problem> {
+    if pending.account.has_complained() {
+        return Err(Problem::Complaint);
+    }
+    if pending.account.attributes > MAX_ATTRIBUTES {
+        return Err(Problem::SupersededChange);
+    }
+    Ok(())
 }
 
 async fn find(service: &Service, link: &Followed<'_>) -> Result<ChangeLink, Unavailable> {

@@ -11,10 +11,11 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha1::{Digest as _, Sha1};
+use tokio::time::sleep;
 
 use crate::clock;
 use crate::links::LEEWAY;
-use crate::table::{Item, TRUE, Written, number, read_number, read_text, text};
+use crate::table::{Item, TRUE, Written, jitter, number, read_number, read_text, text};
 use crate::unavailable::Unavailable;
 use crate::users::user::{State, User};
 use crate::users::{Users, item};
@@ -89,20 +90,29 @@ impl Users {
     }
 
     /// What a link from `old` to `new`, made at `date_signed` (epoch seconds), can do: one read of both rows.
+    ///
+    /// If the link looks superseded they are read once more: a batch does not read its rows at one moment
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>, isolation levels), so while the
+    /// account moves neither may be seen.
     pub async fn find_change(
         &self,
         old: &EmailAddress,
         new: &EmailAddress,
         date_signed: u64,
     ) -> Result<ChangeLink, Unavailable> {
-        let mut rows = self.rows_of([old, new]).await?;
-        let mut row = |email: &EmailAddress| rows.remove(email.as_str());
-        Ok(judge(
-            (old, row(old)),
-            (new, row(new)),
-            date_signed,
-            clock::now(),
-        ))
+        let read = async || {
+            let mut rows = self.rows_of([old, new]).await?;
+            let mut row = |email: &EmailAddress| rows.remove(email.as_str());
+            let (old, new) = ((old, row(old)), (new, row(new)));
+            Ok(judge(old, new, date_signed, clock::now()))
+        };
+        match read().await? {
+            ChangeLink::Superseded => {
+                sleep(jitter()).await;
+                read().await
+            }
+            link => Ok(link),
+        }
     }
 
     async fn rows_of(
