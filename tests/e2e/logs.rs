@@ -161,8 +161,13 @@ async fn metrics_are_in_the_embedded_format() {
         assert_eq!(definitions["Namespace"], "Accounts");
         assert_eq!(definitions["Dimensions"], json!([["Function"]]));
         assert!(record["_aws"]["Timestamp"].as_u64().unwrap() > 1_700_000_000_000);
-        let names = definitions["Metrics"].as_array().unwrap().iter();
-        let names = names.map(|metric| metric["Name"].as_str().unwrap().to_owned());
+        let metrics = definitions["Metrics"].as_array().unwrap().iter();
+        let names = metrics.map(|metric| {
+            let name = metric["Name"].as_str().unwrap();
+            let is_time = name == "ConfirmedAfter";
+            assert_eq!(metric["Unit"], if is_time { "Seconds" } else { "Count" });
+            name.to_owned()
+        });
         let names: Vec<_> = names.collect();
         assert!(
             names.iter().all(|name| record[name].is_number()),

@@ -159,3 +159,16 @@ pub fn plain_text(value: &str) -> Option<String> {
     let text = value.trim();
     (!text.is_empty() && !text.contains(char::is_control)).then(|| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_by_what_they_begin_with() {
+        let environment = Environment::from([("ONE", "http://a"), ("OTHER", "b https:")]);
+
+        assert!(environment.has_value_with_prefix("http:"));
+        assert!(!environment.has_value_with_prefix("https:"));
+    }
+}

@@ -67,3 +67,41 @@ impl From<HashError> for Unavailable {
         Self::new("hash", error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    use super::*;
+
+    type Failure = SdkError<ErrorMetadata, ()>;
+
+    #[test]
+    fn the_reason_is_the_kind_of_failure_or_awss_name_of_it() {
+        let text = "ada@example.com";
+        let throttled = ErrorMetadata::builder().code("Throttling").message(text);
+        for (error, reason) in [
+            (Failure::construction_failure(text), "invalid request"),
+            (Failure::timeout_error(text), "timeout"),
+            (
+                Failure::dispatch_failure(ConnectorError::timeout(text.into())),
+                "timeout",
+            ),
+            (
+                Failure::dispatch_failure(ConnectorError::io(text.into())),
+                "no connection",
+            ),
+            (Failure::response_error(text, ()), "unreadable answer"),
+            (Failure::service_error(throttled.build(), ()), "Throttling"),
+            (
+                Failure::service_error(ErrorMetadata::builder().build(), ()),
+                "unknown error",
+            ),
+        ] {
+            let failure = Unavailable::from_sdk("GetItem", &error);
+
+            assert_eq!(failure.to_string(), format!("GetItem: {reason}"));
+        }
+    }
+}
