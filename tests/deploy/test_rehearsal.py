@@ -284,7 +284,7 @@ def test_a_challenge_that_keeps_the_rehearsal_out_is_explained(rehearsal):
 
     found, seen = check(rehearsal, "sign-up")
 
-    assert found == "FAIL" and "TrustedNetworks" in seen, seen
+    assert found == "FAIL" and "TrustedNetworks (203.0.113.7/32)" in seen and "Challenge=none" in seen, seen
 
 
 def test_what_permissions_forbid_is_a_failed_check_and_no_crash(rehearsal):

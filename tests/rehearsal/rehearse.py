@@ -294,7 +294,10 @@ class Rehearsal:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         status, answered, body = self.ask("POST", self.settings()["BASE_URL"] + "/accounts/create", headers, form)
         if status == 422 and self.parameter("Challenge") != "none":
-            raise Failed("Challenge keeps this machine out: deploy with its address in TrustedNetworks while you rehearse")
+            raise Failed(
+                "Challenge keeps this machine out: while you rehearse, deploy with its address in TrustedNetworks (203.0.113.7/32), "
+                "or behind a proxy with Challenge=none"
+            )
         if status != 202:
             raise Failed(f"the sign-up was answered {status}: {body.decode(errors='replace')[:200]}")
         return answered
