@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use tests::{ANY, Fault, World};
 
 use crate::steps::{
-    ADA, OTHER_PASSWORD, PASSWORD, expired_link, have_contested_row, sign_up, sign_up_with,
+    ADA, OTHER_PASSWORD, PASSWORD, expired_link, have_account, have_contested_row,
+    open_in_browser_of, reset_link, sign_up, sign_up_with,
 };
 
 /// The lines of one function, each as JSON.
@@ -136,6 +137,22 @@ async fn each_request_is_one_line_that_says_what_it_came_to() {
     }
 }
 
+/// The metrics of a line, which is in CloudWatch's embedded format: `SignedUp 1, MailSent 1`.
+fn metrics(record: &Value) -> String {
+    let definitions = &record["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(definitions["Namespace"], "Accounts");
+    assert_eq!(definitions["Dimensions"], json!([["Function"]]));
+    assert!(record["_aws"]["Timestamp"].as_u64().unwrap() > 1_700_000_000_000);
+    let metrics = definitions["Metrics"].as_array().unwrap().iter();
+    let metrics = metrics.map(|metric| {
+        let name = metric["Name"].as_str().unwrap();
+        let is_time = name == "ConfirmedAfter";
+        assert_eq!(metric["Unit"], if is_time { "Seconds" } else { "Count" });
+        format!("{name} {}", record[name].as_u64().unwrap())
+    });
+    metrics.collect::<Vec<_>>().join(", ")
+}
+
 #[tokio::test]
 async fn metrics_are_in_the_embedded_format() {
     let world = World::builder()
@@ -156,37 +173,58 @@ async fn metrics_are_in_the_embedded_format() {
     world.post_form("/accounts/password", &reset).await;
     let lines = world.final_logs().await;
 
-    let metrics = |record: &Value| {
-        let definitions = &record["_aws"]["CloudWatchMetrics"][0];
-        assert_eq!(definitions["Namespace"], "Accounts");
-        assert_eq!(definitions["Dimensions"], json!([["Function"]]));
-        assert!(record["_aws"]["Timestamp"].as_u64().unwrap() > 1_700_000_000_000);
-        let metrics = definitions["Metrics"].as_array().unwrap().iter();
-        let names = metrics.map(|metric| {
-            let name = metric["Name"].as_str().unwrap();
-            let is_time = name == "ConfirmedAfter";
-            assert_eq!(metric["Unit"], if is_time { "Seconds" } else { "Count" });
-            name.to_owned()
-        });
-        let names: Vec<_> = names.collect();
-        assert!(
-            names.iter().all(|name| record[name].is_number()),
-            "{record}"
-        );
-        names
-    };
     let records_of = |function| records(&lines, function);
     let created = records_of("create-account");
-    assert_eq!(metrics(&created[0]), ["SignedUp", "MailSent"]);
-    assert_eq!(metrics(&created[1]), ["Refused"]);
-    assert_eq!(metrics(&created[2]), ["Unavailable", "MailFailed"]);
+    assert_eq!(metrics(&created[0]), "SignedUp 1, MailSent 1");
+    assert_eq!(metrics(&created[1]), "Refused 1");
+    assert_eq!(metrics(&created[2]), "Unavailable 1, MailFailed 1");
     let confirmed = &records_of("confirm-email")[0];
-    assert_eq!(metrics(confirmed), ["Confirmed", "ConfirmedAfter"]);
-    let after = confirmed["ConfirmedAfter"].as_f64().unwrap();
-    assert!((100.0..110.0).contains(&after), "{after}");
+    let after = confirmed["ConfirmedAfter"].as_u64().unwrap();
+    assert_eq!(
+        metrics(confirmed),
+        format!("Confirmed 1, ConfirmedAfter {after}")
+    );
+    assert!((100..110).contains(&after), "{after}");
     let reset = records_of("reset-password");
-    assert_eq!(metrics(&reset[0]), ["MailSent"]);
-    assert_eq!(metrics(&reset[1]), ["Refused", "NetworkLimited"]);
+    assert_eq!(metrics(&reset[0]), "MailSent 1");
+    assert_eq!(metrics(&reset[1]), "Refused 1, NetworkLimited 1");
+}
+
+#[tokio::test]
+async fn changes_are_counted_with_their_mails() {
+    let world = World::start().await;
+    have_account(&world, ADA).await;
+    let new = "new@example.com";
+    let form = [("email", ADA), ("password", PASSWORD), ("new_email", new)];
+    let asked = world.post_form("/accounts/email", &form).await;
+    open_in_browser_of(&world, &asked, &world.mail_to(new).link()).await;
+    let link = reset_link(&world, new).await;
+    world
+        .post_form(&link, &[("password", OTHER_PASSWORD)])
+        .await;
+    world.dynamodb.always(ANY, Fault::access_denied());
+    world
+        .post_form("/accounts/password", &[("email", new)])
+        .await;
+    let lines = world.final_logs().await;
+
+    let metrics_of = |function| {
+        let records = records(&lines, function);
+        records.iter().map(metrics).collect::<Vec<_>>()
+    };
+    assert_eq!(metrics_of("change-email"), ["MailSent 2"]);
+    assert_eq!(
+        metrics_of("confirm-email").last().unwrap(),
+        "EmailChanged 1, MailSent 1"
+    );
+    assert_eq!(
+        metrics_of("reset-password"),
+        [
+            "MailSent 1",
+            "PasswordChanged 1, MailSent 1",
+            "Unavailable 1"
+        ]
+    );
 }
 
 #[tokio::test]

@@ -217,6 +217,20 @@ mod tests {
             assert_eq!(accent_color(bad), None, "{bad}");
         }
     }
+
+    #[test]
+    fn contrast_is_that_of_wcag() {
+        for (color, expected) in [
+            (0, 21.0),
+            (0x0a_0a_0a, 19.8),
+            (0x77_77_77, 4.48),
+            (0xff_00_00, 4.0),
+        ] {
+            let contrast = contrast(0xff_ff_ff, color);
+            assert!((contrast - expected).abs() < 0.01, "{color}: {contrast}");
+        }
+    }
+
     #[test]
     fn links_can_be_read_on_a_dark_ground_whatever_the_accent_color() {
         for color in [ACCENT_COLOR, 0, 0xff, 0xb9_1c_1c, 0x76_76_76, 0xff_00_00] {
