@@ -306,6 +306,8 @@ async fn a_form_without_an_answer_is_refused_even_while_the_provider_is_down() {
     world.siteverify.always(ANY, Fault::DropCall);
 
     assert_eq!(sign_up(&world, ADA).await.status, 422);
+    let empty = sign_up_with_response(&world, ADA, "").await;
+    assert_eq!(empty.status, 422);
 }
 
 #[tokio::test]
