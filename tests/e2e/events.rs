@@ -61,6 +61,32 @@ async fn an_answer_has_the_payload_format_of_its_event() {
 }
 
 #[tokio::test]
+async fn an_event_that_cannot_be_read_is_answered_in_its_own_format_and_in_our_language() {
+    let english = World::start().await;
+    let german = World::builder().setting("LANGUAGE", "de").start().await;
+
+    for (name, headers) in [
+        ("http-api-sign-up", "headers"),
+        ("http-api-payload-1-sign-up", "multiValueHeaders"),
+        ("rest-api-sign-up", "multiValueHeaders"),
+    ] {
+        let mut event = event(name);
+        event["isBase64Encoded"] = true.into();
+        event["body"] = "*".into();
+        let mut bodies = Vec::new();
+        for world in [&english, &german] {
+            let answer = world.function("create-account").invoke(event.to_string());
+
+            let answer: Value = serde_json::from_slice(&answer.await.unwrap()).unwrap();
+            assert_eq!(answer["statusCode"], 400, "{name}");
+            assert!(answer[headers].is_object(), "{name}: {answer}");
+            bodies.push(answer["body"].to_string());
+        }
+        assert_ne!(bodies[0], bodies[1], "{name}");
+    }
+}
+
+#[tokio::test]
 async fn no_event_ends_the_process() {
     let world = World::start().await;
 
