@@ -43,7 +43,7 @@ pub async fn open(
         return Ok(Answer::message(request, site, content, message, outcome));
     }
     if request.method == Method::HEAD {
-        check(&pending)?;
+        may_move(&pending)?;
         return Ok(done(service, request, Outcome::Head));
     }
     change(service, request, link, pending).await
@@ -93,7 +93,7 @@ async fn change(
     mut pending: Box<PendingChange>,
 ) -> Result<Answer, Refusal> {
     for _ in 0..ROUNDS {
-        check(&pending)?;
+        may_move(&pending)?;
         let notice = || service.writer(pending.account.locale).changed(link.old);
         service.notify(link.token, link.old, notice).await?;
         if service
@@ -120,8 +120,8 @@ async fn change(
     Err(Unavailable::new("TransactWriteItems", "contention").into())
 }
 
-/// Whether the account can move now. Both were checked at the request too.
-fn check(pending: &PendingChange) -> Result<(), Problem> {
+/// Refuses what was refused at the request too, as the row may have changed since.
+fn may_move(pending: &PendingChange) -> Result<(), Problem> {
     if pending.account.has_complained() {
         return Err(Problem::Complaint);
     }

@@ -70,8 +70,7 @@ impl Service {
         if matches!(source, KeySource::SecretsManager(_)) {
             // Not awaited: a connection must neither fail nor delay the start.
             tokio::spawn(users.open_connection());
-            // A function that only signs also mails its links. Of those that verify, `confirm-email` rarely mails, and
-            // `reset-password` opens this connection with its first mail.
+            // A function that only signs also mails its links. The others open this connection with their first mail.
             if keys == Use::Sign {
                 tokio::spawn(mailer.open_connection());
             }

@@ -34,7 +34,7 @@ impl Sender {
             None => ("", text.as_str()),
         };
         let parsed = EmailAddress::parse(address).ok()?;
-        // As it was typed, as SES compares identities with case; but SES takes no domain that is not in ASCII.
+        // As it was typed, since SES compares identities with case. But SES takes no domain that is not in ASCII.
         let address = if address.is_ascii() {
             address
         } else {

@@ -13,7 +13,7 @@ use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 
 use crate::texts::Language;
-use crate::web::request::{Payload, Request, text};
+use crate::web::request::{Payload, Request, utf8};
 use crate::web::route::Route;
 
 #[derive(Deserialize)]
@@ -99,7 +99,7 @@ impl Event {
         // `cargo lambda watch` has cookies in both places.
         let cookies = self.cookies.unwrap_or_else(|| {
             let cookies = headers.get_all(COOKIE).iter();
-            let cookies = cookies.filter_map(text);
+            let cookies = cookies.filter_map(utf8);
             cookies.map(str::to_owned).collect()
         });
         Some(Request {

@@ -156,18 +156,18 @@ impl Request {
     /// All lines of a header that is a list, as one (RFC 9110, 5.3).
     fn list(&self, name: &HeaderName) -> String {
         let values = self.headers.get_all(name).iter();
-        let values: Vec<_> = values.filter_map(text).collect();
+        let values: Vec<_> = values.filter_map(utf8).collect();
         values.join(",")
     }
 
     fn header(&self, name: &HeaderName) -> Option<&str> {
-        text(self.headers.get(name)?)
+        utf8(self.headers.get(name)?)
     }
 }
 
 /// A header's value. Events are JSON, so it is UTF-8; `to_str` would refuse what is not ASCII, and with it all the rest of a line
 /// of which a client wrote only a part.
-pub(super) fn text(value: &HeaderValue) -> Option<&str> {
+pub(super) fn utf8(value: &HeaderValue) -> Option<&str> {
     std::str::from_utf8(value.as_bytes()).ok()
 }
 
